@@ -1,0 +1,1 @@
+"""The words: vocabulary, label sequences and what sellers' titles name. Plain Python."""

@@ -1,0 +1,43 @@
+"""Is it right? How often a title's first-named category is the item's own: python -m attributes.evaluate."""
+
+import re
+from pathlib import Path
+
+from attributes.labels import BadDataFolder, Garment, read_garments
+from attributes.meta import named_categories
+from attributes.report import evaluation_arguments, fail, write_figures
+from attributes.vocabulary import Vocabulary, load_vocabulary
+
+
+def evaluate(vocabulary: Vocabulary, garments: list[Garment]) -> dict[str, float]:
+    """Return titles, naming, right and none (see docs/evaluations.md)."""
+    names = {n for c in vocabulary.categories.values() for n in (c.name, c.plural, *c.synonyms)}
+    whole_word = re.compile(r"(?<!\w)(?:" + "|".join(re.escape(n) for n in sorted(names)) + r")(?:e?s)?(?!\w)")
+    naming = right = none = 0
+    for garment in garments:
+        ranked = named_categories(vocabulary, garment.title)
+        none += not ranked
+        if whole_word.search(garment.title.lower()):
+            naming += 1
+            right += bool(ranked) and ranked[0].category == garment.labels.category
+    return {
+        "titles": len(garments),
+        "naming": naming,
+        "right": right / max(naming, 1),
+        "none": none / len(garments),
+    }
+
+
+def main() -> None:
+    """Read the command line, judge one split's titles, print and write the figures."""
+    arguments = evaluation_arguments(__doc__ or "").parse_args()
+    vocabulary = load_vocabulary()
+    try:
+        garments = read_garments(Path(arguments.data), vocabulary, arguments.split)
+    except BadDataFolder as wrong:
+        fail(str(wrong))
+    write_figures(evaluate(vocabulary, garments), arguments.json)
+
+
+if __name__ == "__main__":
+    main()

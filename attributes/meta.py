@@ -1,0 +1,93 @@
+"""The category that a seller's words name: "brown cardigan worn over a white dress" is a cardigan."""
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from attributes.vocabulary import Vocabulary
+
+# Words after which a title speaks of something else than the product itself.
+_TURNS = re.compile(
+    r"\b(?:with|over|in|on|under|of|for|and|at|by|from|to|w|worn|plus|against|featuring|like)\b|[,;:()/|&+.!?]|\s[-–—]\s"
+)
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+class NamedCategory(NamedTuple):
+    """A category that the words name, where they do (characters of the text), best first in a list."""
+
+    category: str
+    start: int
+    end: int
+
+
+def named_categories(vocabulary: Vocabulary, title: str, description: str = "") -> list[NamedCategory]:
+    """Return the categories that a title (then a description) names, the likeliest first; [] when it names none.
+
+    The first phrase that names any counts most, and in it the last name: the head of an English noun phrase stands last
+    ("denim shirt dress" is a dress). The longest name wins where several overlap ("tank top"). Positions are in the
+    title, or in the description for what only that names.
+    """
+    found: dict[str, NamedCategory] = {}
+    for text in (title, description):
+        lowered = text.lower().replace("’", "'")
+        if len(lowered) != len(text):  # some capitals grow when lowered; positions would be off
+            lowered = text
+        for start, end in _phrases(lowered):
+            for mention in reversed(_mentions(vocabulary, lowered, start, end)):
+                refined = _refined(vocabulary, mention, lowered)
+                found.setdefault(refined.category, refined)
+    return list(found.values())
+
+
+def _phrases(text: str) -> list[tuple[int, int]]:
+    starts = [0, *(m.end() for m in _TURNS.finditer(text))]
+    ends = [*(m.start() for m in _TURNS.finditer(text)), len(text)]
+    return list(zip(starts, ends, strict=True))
+
+
+def _mentions(vocabulary: Vocabulary, text: str, start: int, end: int) -> list[NamedCategory]:
+    """The names in text[start:end], from left to right, longest first where they overlap."""
+    words = list(_WORD.finditer(text, start, end))
+    names = _names(vocabulary)
+    mentions, i = [], 0
+    while i < len(words):
+        for n in range(min(3, len(words) - i), 0, -1):
+            category = names.get(" ".join(w.group() for w in words[i : i + n]))
+            if category is not None:
+                mentions.append(NamedCategory(category, words[i].start(), words[i + n - 1].end()))
+                i += n
+                break
+        else:
+            i += 1
+    return mentions
+
+
+def _refined(vocabulary: Vocabulary, mention: NamedCategory, text: str) -> NamedCategory:
+    for category in vocabulary.categories.values():
+        if mention.category in category.refines and any(word in text for word in category.refining_words):
+            return mention._replace(category=category.name)
+    return mention
+
+
+@cache
+def _names_of(names: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, str]:
+    table: dict[str, str] = {}
+    for category, said in names:
+        for name in said:
+            for form in _forms(name):
+                table.setdefault(form, category)
+    return table
+
+
+def _names(vocabulary: Vocabulary) -> dict[str, str]:
+    """Every form of every name; a category's own name beats another's synonym."""
+    own = tuple((c.name, (c.name, c.plural)) for c in vocabulary.categories.values())
+    synonyms = tuple((c.name, c.synonyms) for c in vocabulary.categories.values())
+    return _names_of(own + synonyms)
+
+
+def _forms(name: str) -> list[str]:
+    """A name, its regular plural, and both with spaces for hyphens."""
+    plural = name + ("es" if name.endswith(("s", "x", "ch", "sh")) else "s")
+    return [f for form in (name, plural) for f in (form, form.replace("-", " "))]

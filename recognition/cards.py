@@ -1,0 +1,63 @@
+"""The card beside every weights file: where it came from, for which vocabulary, and how it is to be fed. No torch."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attributes.vocabulary import Vocabulary
+
+
+class WeightsMismatch(ValueError):
+    """Weights that are missing, damaged, or belong to another vocabulary or model."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself: `text` for words, `numbers` for figures, `lists` for rows of figures."""
+
+    file: Path
+    text: Mapping[str, str]
+    numbers: Mapping[str, float]
+    lists: Mapping[str, tuple[float, ...]]
+
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Raises WeightsMismatch unless the weights were trained with `vocabulary`."""
+        theirs = self.text.get("vocabulary", "none")
+        if theirs != vocabulary.fingerprint:
+            raise WeightsMismatch(
+                f"{self.file.name} was trained with vocabulary {theirs}, the shop has {vocabulary.fingerprint}; "
+                "retrain or restore the vocabulary"
+            )
+
+
+def read_card(file: Path) -> Card:
+    """Read a card. Raises WeightsMismatch when it is not there or cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            read = tomllib.load(opened)
+    except FileNotFoundError as wrong:
+        raise WeightsMismatch(f"no weights called {file.stem!r}: {file.name} is not there") from wrong
+    except tomllib.TOMLDecodeError as wrong:
+        raise WeightsMismatch(f"{file.name} is damaged: {wrong}") from wrong
+    return Card(
+        file=file,
+        text={k: v for k, v in read.items() if isinstance(v, str)},
+        numbers={k: float(v) for k, v in read.items() if isinstance(v, (int, float))},
+        lists={k: tuple(float(x) for x in v) for k, v in read.items() if isinstance(v, list)},
+    )
+
+
+def write_card(card: Card) -> None:
+    """Write a card as TOML, aside and renamed."""
+    lines = [f"{k} = {_quoted(v)}" for k, v in card.text.items()]
+    lines += [f"{k} = {v:g}" for k, v in card.numbers.items()]
+    lines += [f"{k} = [{', '.join(f'{x:.6g}' for x in v)}]" for k, v in card.lists.items()]
+    aside = card.file.with_suffix(".tmp")
+    aside.write_text("\n".join(lines) + "\n")
+    aside.rename(card.file)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

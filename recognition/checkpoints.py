@@ -1,0 +1,63 @@
+"""What a training run leaves: checkpoints to resume from, and at the end weights with a card that says how they came.
+
+Every file is written aside, synced and renamed, so that a crash leaves the last good one.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from attributes.report import Figure
+from attributes.vocabulary import Vocabulary
+from recognition.cards import WeightsMismatch, read_card
+
+
+def save_checkpoint(file: Path, state: Mapping[str, object]) -> None:
+    """Write a training state (model, optimizer, epoch ...) durably."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".tmp")
+    with aside.open("wb") as opened:
+        torch.save(dict(state), opened)
+        opened.flush()
+        os.fsync(opened.fileno())
+    aside.rename(file)
+
+
+def load_checkpoint(file: Path) -> dict[str, object] | None:
+    """Read a training state back; None when no run has left one. Only tensors and plain values are unpickled."""
+    if not file.is_file():
+        return None
+    state: dict[str, object] = torch.load(file, map_location="cpu", weights_only=True)
+    return state
+
+
+def save_weights(model: nn.Module, file: Path) -> None:
+    """Write a model's parameters as float16 safetensors."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {
+        k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in model.state_dict().items()
+    }
+    save_file(tensors, file.with_suffix(".tmp"))
+    file.with_suffix(".tmp").rename(file)
+
+
+def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary) -> None:
+    """Read weights into `model`. Raises WeightsMismatch when vocabulary or names differ, saying what."""
+    card = read_card(file.with_suffix(".toml"))
+    card.check(vocabulary)
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
+    missing, unknown = model.load_state_dict(tensors, strict=False)
+    if missing or unknown:
+        raise WeightsMismatch(f"{file.name} does not fit this model: lacks {missing[:3]}, has {unknown[:3]} besides")
+
+
+def log_line(file: Path, figures: Mapping[str, Figure]) -> None:
+    """Append one line of JSON to a training log."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as opened:
+        opened.write(json.dumps(dict(figures)) + "\n")

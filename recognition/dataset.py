@@ -1,0 +1,167 @@
+"""Garments as training batches: crops squared once and kept, turned and lit anew every time they are drawn.
+
+Shapes in this module:
+    N  garments    B  garments of a batch      S  side of what the encoder sees, K side of the kept square
+    T  tokens      V  tokens of the vocabulary
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from attributes.labels import Garment
+from attributes.report import progress
+from attributes.sequence import END, Grammar, encode
+from recognition.heads import HeadLayout
+from recognition.images import GREY, BadImage, Limits, Pixels, crop, open_photo, square
+from recognition.model import Targets, channels_last
+
+Crops = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much a training crop is changed."""
+
+    turn_degrees: float = 12.0
+    scale: tuple[float, float] = (0.85, 1.25)  # of the side: from smaller in its square to a crop of 64 % of the area
+    shift: float = 0.08  # of the side
+    stretch: float = 0.1  # of one side against the other
+    light: float = 0.25  # brightness and contrast
+    erase: float = 0.25  # chance of a rectangle being covered
+    erased_side: tuple[float, float] = (0.15, 0.4)
+
+
+def held_out(garment: Garment) -> bool:
+    """Whether a training garment is kept from training for calibration: 1 contributor or street photo in 25."""
+    return crc32(garment.group.encode()) % 25 == 0
+
+
+def squared_crops(garments: Sequence[Garment], side: int, cache: Path | None = None) -> tuple[Crops, list[int]]:
+    """Decode and square every garment's crop.  Returns (N', K, K, 3) and the positions of the garments that could be read.
+
+    With `cache` the crops are kept in a memory-mapped file for the next run. A photo that cannot be read is named on
+    stderr and left out.
+    """
+    by_photo: dict[Path, list[int]] = {}
+    for i, garment in enumerate(garments):
+        by_photo.setdefault(garment.photo, []).append(i)
+    key = crc32(repr([(g.id, str(g.photo), g.box) for g in garments] + [side]).encode())
+    kept = cache / f"crops-{side}-{key:08x}.npy" if cache else None
+    if kept is not None and kept.is_file():
+        return np.load(kept, mmap_mode="r"), list(range(len(garments)))
+    crops = np.zeros((len(garments), side, side, 3), np.uint8)
+    jobs = [(photo, [garments[i].box for i in at], side) for photo, at in by_photo.items()]
+    bad: set[int] = set()
+    with ProcessPoolExecutor() as pool:
+        done = pool.map(_squares_of, jobs, chunksize=16)
+        for at, squares in zip(by_photo.values(), progress(done, len(jobs), "crops"), strict=True):
+            bad.update(at if squares is None else ())
+            for i, pixels in zip(at, squares or (), strict=False):
+                crops[i] = pixels
+    if kept is not None and not bad:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept.with_suffix(".tmp.npy"), crops)
+        kept.with_suffix(".tmp.npy").rename(kept)
+    readable = [i for i in range(len(garments)) if i not in bad]
+    return (crops[readable] if bad else crops), readable
+
+
+def _squares_of(job: tuple[Path, list, int]) -> list[Pixels] | None:  # type: ignore[type-arg]
+    photo, boxes, side = job
+    try:
+        pixels = open_photo(photo, Limits())
+    except BadImage as wrong:
+        print(f"left out {photo.name}: {wrong}", flush=True)
+        return None
+    return [square(crop(pixels, box), side) for box in boxes]
+
+
+def changed(pixels: Pixels, side: int, amount: Augmentation, random: np.random.Generator) -> Pixels:
+    """Turn, scale, stretch, shift and mirror a (K, K, 3) square in one resampling.  Returns (S, S, 3)."""
+    k = pixels.shape[0]
+    angle = np.deg2rad(random.uniform(-amount.turn_degrees, amount.turn_degrees))
+    scale = k / side / random.uniform(*amount.scale)
+    stretch = 1 + random.uniform(-amount.stretch, amount.stretch)
+    mirror = -1.0 if random.random() < 0.5 else 1.0
+    a, b = scale * stretch * mirror * np.cos(angle), scale * np.sin(angle)
+    d, e = -scale * stretch * mirror * np.sin(angle), scale * np.cos(angle)
+    middle = k / 2 + random.uniform(-amount.shift, amount.shift, 2) * k
+    half = side / 2
+    matrix = (a, b, middle[0] - a * half - b * half, d, e, middle[1] - d * half - e * half)
+    turned = Image.fromarray(pixels).transform(
+        (side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=(GREY, GREY, GREY)
+    )
+    out = np.array(turned)
+    if random.random() < amount.erase:
+        h, w = (int(side * random.uniform(*amount.erased_side)) for _ in range(2))
+        y, x = int(random.integers(0, side - h)), int(random.integers(0, side - w))
+        out[y : y + h, x : x + w] = GREY
+    return out
+
+
+def lit(photos: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """Change brightness and contrast of (B, 3, S, S) in [-1, 1] by up to `amount`; hues stay."""
+    n = photos.shape[0]
+    light = (torch.rand(n, 1, 1, 1, generator=generator) * 2 - 1) * amount
+    contrast = 1 + (torch.rand(n, 1, 1, 1, generator=generator) * 2 - 1) * amount
+    return (photos * contrast + light).clamp(-1, 1)
+
+
+class Batches:
+    """All garments of a split in batches; shuffled and changed for training, in order and whole for evaluation."""
+
+    def __init__(self, crops: Crops, garments: Sequence[Garment], grammar: Grammar) -> None:
+        self.crops, self.grammar = crops, grammar
+        self.sequences = [encode(grammar, g.labels) for g in garments]
+        layout = HeadLayout(grammar.vocabulary)
+        self.heads = torch.from_numpy(np.stack([layout.targets(g.labels) for g in garments]))
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def targets(self, at: Sequence[int]) -> Targets:
+        """The targets of the garments at these positions, padded to the longest of them."""
+        sequences = [self.sequences[i] for i in at]
+        longest = max(map(len, sequences))
+        tokens = torch.full((len(at), longest), END)
+        allowed = torch.zeros(len(at), longest - 1, self.grammar.n_tokens, dtype=torch.bool)
+        counted = torch.zeros(len(at), longest - 1)
+        allowed[:, :, END] = True
+        for i, sequence in enumerate(sequences):
+            tokens[i, : len(sequence)] = torch.tensor(sequence)
+            counted[i, : len(sequence) - 1] = 1
+            for t in range(1, len(sequence)):
+                allowed[i, t - 1] = False
+                allowed[i, t - 1, self.grammar.allowed(sequence[:t])] = True
+        return Targets(tokens, allowed, counted, self.heads[list(at)])
+
+    def training(self, size: int, side: int, amount: Augmentation, seed: int) -> Iterator[tuple[Tensor, Targets]]:
+        """One epoch in the order and with the changes that `seed` gives; a last incomplete batch is dropped."""
+        random = np.random.default_rng(seed)
+        generator = torch.Generator().manual_seed(seed)
+        order = random.permutation(len(self))
+        size = min(size, len(self))
+        for start in range(0, len(self) - size + 1, size):
+            at = order[start : start + size].tolist()
+            pixels = np.stack([changed(np.asarray(self.crops[i]), side, amount, random) for i in at])
+            yield channels_last(lit(_tensor(pixels), amount.light, generator)), self.targets(at)
+
+    def evaluation(self, size: int, side: int) -> Iterator[tuple[Tensor, Targets]]:
+        """Every garment once, in order, unchanged."""
+        for start in range(0, len(self), size):
+            at = range(start, min(start + size, len(self)))
+            pixels = np.stack([square(np.asarray(self.crops[i]), side) for i in at])
+            yield channels_last(_tensor(pixels)), self.targets(at)
+
+
+def _tensor(pixels: Crops) -> Tensor:
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
