@@ -51,7 +51,7 @@ def train_epoch(
         total += float(loss.detach())
         if i % 20 == 0:
             ms = (time.monotonic() - started) / (i + 1) / recipe.batch * 1000
-            parts = ", ".join(f"{k.removeprefix('loss_')} {float(v):.3f}" for k, v in losses.items())
+            parts = ", ".join(f"{k.removeprefix('loss_')} {float(v.detach()):.3f}" for k, v in losses.items())
             print(f"  {i}/{n_batches} loss {total / (i + 1):.3f} ({parts}), {ms:.0f} ms a photo", flush=True)
     return total / n_batches
 

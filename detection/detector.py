@@ -1,0 +1,58 @@
+"""What everyone else uses: the garments in a photo, found by an exported model. No torch.
+
+Shapes in this module:
+    H, W  height and width of the photo      D  detections
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from attributes.vocabulary import Vocabulary, load_vocabulary
+from attributes.labels import Box
+from detection.guidance import Found, rejected_unless
+from recognition.cards import Card, read_card
+from recognition.images import Pixels
+from recognition.recognizer import open_session
+
+WEIGHTS = Path(__file__).with_name("weights")
+SERVED = "faster_rcnn"
+
+
+class Detector:
+    """Finds garments of all categories at once."""
+
+    def __init__(self, vocabulary: Vocabulary, card: Card, threads: int = 2) -> None:
+        card.check(vocabulary)
+        self.card, self.vocabulary = card, vocabulary
+        self.side = int(card.numbers["side"])
+        self._session = open_session(card.file.with_suffix(".onnx"), threads)
+
+    @classmethod
+    def load(
+        cls, name: str = SERVED, vocabulary: Vocabulary | None = None, threads: int = 2, folder: Path = WEIGHTS
+    ) -> "Detector":
+        """Open the exported detector called `name`. Raises WeightsMismatch, saying what differs."""
+        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), threads)
+
+    def find(self, photo: Pixels, guide: str | None = None) -> list[Found]:
+        """Return the garments in `photo`, best first; of class `guide` only where one is given.
+
+        photo: (H, W, 3). Boxes are in its pixels. Raises UnknownAttribute for a bad guide.
+        """
+        if guide is not None:
+            self.vocabulary.check_category(guide)
+        height, width = photo.shape[:2]
+        scale = self.side / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        pixels = np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1) / 255)
+        boxes, classes, scores = (np.asarray(x) for x in self._session.run(None, {"photo": pixels}))
+        boxes = boxes * np.array([width / size[0], height / size[1]] * 2, np.float32)
+        names = self.vocabulary.category_names
+        found = [
+            Found(names[int(c) - 1], float(s), Box(*(float(x) for x in box)))
+            for box, c, s in zip(boxes, classes, scores, strict=True)
+        ]
+        return sorted(rejected_unless(found, guide), key=lambda f: -f.score)

@@ -1,0 +1,72 @@
+"""Which of the found garments a guide means (SK Planet 2017, section 3.2: category-guided regions).
+
+Boxes whose class is not the guide are rejected, so the same photo gives another region for another category. In the shop a
+guide that is not found falls back to the best related box, then to the whole photo, and the answer says so.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from attributes.labels import Box
+from attributes.vocabulary import Vocabulary
+
+SHOWN = 0.45  # least score of a garment that is offered to tap: best F1 at IoU 0.5 on val (docs/models.md)
+GUIDED = 0.10  # least score of a box that a guide points to: the guide itself is evidence
+SAME_GARMENT = 0.7  # IoU from which two boxes of different classes are one garment
+
+
+class Found(NamedTuple):
+    """A garment found in a photo: score 0 to 1, box in the photo's pixels."""
+
+    category: str
+    score: float
+    box: Box
+
+
+class Origin(StrEnum):
+    """How a region came to be chosen."""
+
+    GUIDE = "guide"
+    RELATED = "related"
+    WHOLE = "whole"
+    DRAWN = "drawn"
+
+
+class Region(NamedTuple):
+    """The region that a search looks at; `box` None is the whole photo."""
+
+    box: Box | None
+    category: str | None
+    origin: Origin
+
+
+def rejected_unless(found: Sequence[Found], guide: str | None) -> list[Found]:
+    """Keep the garments of the guide's class; all without a guide. Order is kept."""
+    return [f for f in found if guide is None or f.category == guide]
+
+
+def choose(found: Sequence[Found], guide: str | None, vocabulary: Vocabulary) -> Region:
+    """Return the region that `guide` means: its own best box, else a related category's, else the whole photo.
+
+    found: best first. Without a guide the best-scored garment that would be shown is chosen.
+    """
+    if guide is None:
+        best = next((f for f in found if f.score >= SHOWN), None)
+        return Region(best.box, best.category, Origin.GUIDE) if best else Region(None, None, Origin.WHOLE)
+    for category in (guide, *vocabulary.categories[guide].related):
+        own = category == guide
+        least = GUIDED if own else SHOWN  # a stand-in must be sure of itself
+        for garment in rejected_unless(found, category):
+            if garment.score >= least:
+                return Region(garment.box, garment.category, Origin.GUIDE if own else Origin.RELATED)
+    return Region(None, None, Origin.WHOLE)
+
+
+def shown(found: Sequence[Found], least: float = SHOWN) -> list[Found]:
+    """The garments to offer, best first: sure enough, and each garment once even where two classes claim it."""
+    kept: list[Found] = []
+    for garment in found:
+        if garment.score >= least and all(garment.box.iou(k.box) < SAME_GARMENT for k in kept):
+            kept.append(garment)
+    return kept
