@@ -81,7 +81,6 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    image.draft("RGB", (2048, 2048))  # JPEG: decode large photos at 1/2, 1/4 ... where that leaves 2048 pixels
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would clip instead of scale
         deep = np.asarray(turned, dtype=np.float64)

@@ -44,13 +44,14 @@ class IndexOutdated(ValueError):
 
 
 class Why(NamedTuple):
-    """Why a product is where it is: parts of the distance (each 0 to 1), the preferences shared and missing."""
+    """Why a product is where it is: parts of the distance (each 0 to 1), the preferences shared and missing, weights."""
 
     code: float
     colour: float
     labels: float
     shared: tuple[int, ...]
     missing: tuple[int, ...]
+    weights: Weights
 
 
 class Hit(NamedTuple):
@@ -206,13 +207,14 @@ class Index:
         distances = ranking.combine(found, self.n_bits, query.weights) / ranking.scale(self.n_bits, query.weights)
         return [
             Hit(
-                segment.skus[r], float(distances[i]), self._why(few, found, i, query.preferences),
+                segment.skus[r], float(distances[i]), self._why(few, found, i, query),
                 tuple(query.where.spelled(g) for g, b in broken.items() if b[r]),
             )
             for i, r in enumerate(page)
         ]  # fmt: skip
 
-    def _why(self, few: Segment, found: ranking.Parts, i: int, preferences: Sequence[Preference]) -> Why:
+    def _why(self, few: Segment, found: ranking.Parts, i: int, query: Query) -> Why:
+        preferences = query.preferences
         shared = tuple(p.label for p in preferences if few.has[i, p.label])
         speaks = {g for g in self.vocabulary.groups if ranking.speaking(few, self.vocabulary, g)[i]} | {"category"}
         missing = tuple(
@@ -220,7 +222,7 @@ class Index:
         )
         return Why(
             float(found.code[i]) / self.n_bits, float(found.colour[i]) / ranking.TOTAL,
-            float(found.labels[i]) / ranking.SHARES, shared, missing,
+            float(found.labels[i]) / ranking.SHARES, shared, missing, query.weights,
         )  # fmt: skip
 
     def _facets(

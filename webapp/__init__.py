@@ -1,0 +1,1 @@
+"""The shop: catalogue, storefront, merchandising and API on Django."""

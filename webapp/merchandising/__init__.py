@@ -1,0 +1,1 @@
+"""What merchandisers see: the admin."""
