@@ -17,7 +17,7 @@ from detection.detector import SERVED, WEIGHTS
 from detection.faster_rcnn import SIDE, ExportedDetector, make_faster_rcnn
 from recognition.cards import Card, WeightsMismatch, write_card
 from recognition.checkpoints import load_weights
-from recognition.export import to_onnx
+from recognition.onnx_export import to_onnx
 
 
 def export(detector: FasterRCNN, card: Card) -> None:

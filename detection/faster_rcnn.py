@@ -61,6 +61,8 @@ def make_faster_rcnn(vocabulary: Vocabulary, start: Path | None = None) -> Faste
     n_classes = len(vocabulary.categories) + 1
     return FasterRCNN(
         Pyramid(start),
+        min_size=SIDE,
+        max_size=SIDE,
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
         rpn_anchor_generator=AnchorGenerator(tuple(ANCHORS.values()), (RATIOS,) * len(ANCHORS)),

@@ -6,15 +6,12 @@ python -m recognition.export --data DIR --run NAME [--name NAME]
 import argparse
 import hashlib
 import shutil
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from attributes.labels import BadDataFolder, Garment, read_garments
@@ -28,9 +25,9 @@ from recognition.dataset import held_out, squared_crops
 from recognition.decoder import DecoderSize, State
 from recognition.evaluate import Judged, judge, label_scores
 from recognition.model import RecognitionModel
+from recognition.onnx_export import to_onnx
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
 
-OPSET = 17
 HEADS_WEIGHTS = (0.0, 0.3, 0.6, 1.0)
 BEAMS = (1, 4)
 
@@ -53,39 +50,6 @@ class _Step(nn.Module):
     def forward(self, tokens: Tensor, pooled: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits, state = self.decoder.step(tokens, self.decoder.look(pooled), State(hidden, cell))
         return logits, state.hidden, state.cell
-
-
-def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], dynamic: dict[str, dict[int, str]],
-            file: Path) -> None:  # fmt: skip
-    """Export `module` with its large constants stored as float16: half the size, read back to float32 on load."""
-    aside = file.with_suffix(".tmp")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracing exporter warns of its own age and of constants that we mean
-        torch.onnx.export(
-            module.eval(), tuple(inputs.values()), str(aside), input_names=list(inputs), output_names=list(outputs),
-            dynamic_axes=dynamic, opset_version=OPSET, dynamo=False,
-        )  # fmt: skip
-    model = onnx.load(str(aside))
-    store_half(model)
-    onnx.save(model, str(aside))
-    aside.rename(file)
-
-
-def store_half(model: onnx.ModelProto) -> None:
-    """Replace float32 constants of over 1,000 numbers by float16 ones, each followed by a cast."""
-    graph = model.graph
-    casts = []
-    for constant in list(graph.initializer):
-        values = numpy_helper.to_array(constant)
-        if values.dtype != np.float32 or values.size < 1000:
-            continue
-        graph.initializer.remove(constant)
-        graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), constant.name + ".half"))
-        casts.append(
-            helper.make_node("Cast", [constant.name + ".half"], [constant.name], to=TensorProto.FLOAT)
-        )
-    for cast in reversed(casts):
-        graph.node.insert(0, cast)
 
 
 def export(model: RecognitionModel, card: Card) -> None:

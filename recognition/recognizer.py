@@ -78,6 +78,7 @@ def open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several processes share the processor
     if not file.is_file():
         raise WeightsMismatch(f"no exported model {file.name}")
     try:
