@@ -109,9 +109,7 @@ def to_tensor(pixels: Pixels) -> Tensor:
 Batch = tuple[list[Tensor], list[dict[str, Tensor]]]
 
 
-def training_batches(
-    scenes: Sequence[Scene], size: int, side: int, amount: SceneChanges, seed: int
-) -> Iterator[Batch]:
+def training_batches(scenes: Sequence[Scene], size: int, side: int, amount: SceneChanges, seed: int) -> Iterator[Batch]:
     """One epoch in batches as torchvision's detectors take them."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(scenes))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from attributes.vocabulary import Vocabulary, load_vocabulary
 from attributes.labels import Box
+from attributes.vocabulary import Vocabulary, load_vocabulary
 from detection.guidance import Found, rejected_unless
 from recognition.cards import Card, read_card
 from recognition.images import Pixels

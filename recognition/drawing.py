@@ -218,7 +218,9 @@ def _legs_from(top: float, labels: Labels) -> list[Polygon]:
     polygons: list[Polygon] = [[(0.34, top), (0.66, top), (0.7, top + 0.28), (0.3, top + 0.28)]]
     for s in (-1, 1):
         knee = 0.5 + s * 0.13
-        polygons.append([(0.5, top + 0.24), (0.5 + s * 0.2, top + 0.24), (knee + s * half, bottom), (knee - s * half * 0.8, bottom)])
+        polygons.append(
+            [(0.5, top + 0.24), (0.5 + s * 0.2, top + 0.24), (knee + s * half, bottom), (knee - s * half * 0.8, bottom)]
+        )
     return polygons
 
 
@@ -241,14 +243,21 @@ def _shoe(labels: Labels) -> list[Polygon]:
     kind = labels.values["shoe-type"][0]
     ankle = {"sneaker": 0.42, "ankle-boot": 0.16, "pump": 0.5}[kind]
     upper = [(0.1, ankle), (0.36, ankle), (0.44, 0.56), (0.86, 0.66), (0.94, 0.76), (0.94, 0.8), (0.1, 0.8)]
-    sole = [(0.1, 0.8), (0.24, 0.8), (0.2, 0.96), (0.13, 0.96)] if kind == "pump" else [(0.08, 0.78), (0.95, 0.78), (0.95, 0.86), (0.08, 0.86)]
+    sole = (
+        [(0.1, 0.8), (0.24, 0.8), (0.2, 0.96), (0.13, 0.96)]
+        if kind == "pump"
+        else [(0.08, 0.78), (0.95, 0.78), (0.95, 0.86), (0.08, 0.86)]
+    )
     return [upper, sole]
 
 
 def _bag(labels: Labels) -> list[Polygon]:
     kind = labels.values["bag-type"][0]
     if kind == "backpack":
-        return [[(0.24, 0.3), (0.34, 0.12), (0.66, 0.12), (0.76, 0.3), (0.78, 0.92), (0.22, 0.92)], [(0.44, 0.04), (0.56, 0.04), (0.56, 0.14), (0.44, 0.14)]]
+        return [
+            [(0.24, 0.3), (0.34, 0.12), (0.66, 0.12), (0.76, 0.3), (0.78, 0.92), (0.22, 0.92)],
+            [(0.44, 0.04), (0.56, 0.04), (0.56, 0.14), (0.44, 0.14)],
+        ]
     top = 0.34 if kind == "tote" else 0.48
     handle = [(0.3, top), (0.36, 0.1), (0.64, 0.1), (0.7, top), (0.66, top), (0.61, 0.14), (0.39, 0.14), (0.34, top)]
     return [[(0.12, top), (0.88, top), (0.92, 0.94), (0.08, 0.94)], handle]
@@ -267,7 +276,11 @@ def _hat(labels: Labels) -> list[Polygon]:
 
 def _scarf(labels: Labels) -> list[Polygon]:
     fringe = [[(0.54 + i * 0.03, 0.88), (0.555 + i * 0.03, 0.88), (0.55 + i * 0.03, 0.98)] for i in range(6)]
-    return [[(0.2, 0.06), (0.8, 0.06), (0.84, 0.3), (0.16, 0.3)], [(0.52, 0.2), (0.74, 0.2), (0.72, 0.9), (0.52, 0.9)], *fringe]
+    return [
+        [(0.2, 0.06), (0.8, 0.06), (0.84, 0.3), (0.16, 0.3)],
+        [(0.52, 0.2), (0.74, 0.2), (0.72, 0.9), (0.52, 0.9)],
+        *fringe,
+    ]
 
 
 _SHAPES = {"upper": _upper, "dress": _dress, "legs": _legs, "jumpsuit": _jumpsuit, "skirt": _skirt, "shoe": _shoe,
@@ -287,7 +300,9 @@ def _cloth(labels: Labels, side: int, chance: random.Random) -> Image.Image:
             pen.rectangle((0, y, side, y + step // 2 - 1), fill=second)
     if pattern == "checked":
         for x in range(0, side, step):
-            pen.rectangle((x, 0, x + step // 3, side), fill=tuple((a + b) // 2 for a, b in zip(first, second, strict=True)))
+            pen.rectangle(
+                (x, 0, x + step // 3, side), fill=tuple((a + b) // 2 for a, b in zip(first, second, strict=True))
+            )
     if pattern == "dotted":
         for row, y in enumerate(range(0, side, step)):
             for x in range(-(row % 2) * step // 2, side, step):
@@ -306,15 +321,27 @@ def _draw_details(canvas: Image.Image, labels: Labels, side: int) -> None:
     closure = labels.values.get("closure", ("",))[0]
     thin = max(1, side // 110)
     if closure in ("buttoned", "zipped", "open-front", "double-breasted"):
-        pen.line((side * 0.5, side * 0.3, side * 0.5, side * (bottom - 0.01)), fill=ink, width=thin * (3 if closure == "open-front" else 1))
+        pen.line(
+            (side * 0.5, side * 0.3, side * 0.5, side * (bottom - 0.01)),
+            fill=ink,
+            width=thin * (3 if closure == "open-front" else 1),
+        )
     if closure in ("buttoned", "double-breasted"):
         for i in range(5):
             y = side * (0.36 + (bottom - 0.42) * i / 4)
-            for x in ((0.46, 0.54) if closure == "double-breasted" else (0.515,)):
+            for x in (0.46, 0.54) if closure == "double-breasted" else (0.515,):
                 pen.ellipse((side * x - 2 * thin, y - 2 * thin, side * x + 2 * thin, y + 2 * thin), fill=ink)
     if labels.values.get("neckline", ("",))[0] in ("lapel", "shirt-collar", "polo-collar"):
         low = 0.34 if labels.values["neckline"] == ("lapel",) else 0.2
         for s in (-1, 1):
-            pen.line([(side * (0.5 + s * 0.1), side * 0.11), (side * (0.5 + s * 0.12), side * low * 0.75), (side * 0.5, side * low)], fill=ink, width=thin)
+            pen.line(
+                [
+                    (side * (0.5 + s * 0.1), side * 0.11),
+                    (side * (0.5 + s * 0.12), side * low * 0.75),
+                    (side * 0.5, side * low),
+                ],
+                fill=ink,
+                width=thin,
+            )
     if KINDS[labels.category].shape == "legs":
         pen.line((side * 0.5, side * 0.06, side * 0.5, side * 0.3), fill=ink, width=thin)

@@ -76,4 +76,3 @@ class HeadLayout:
                 present.append(-np.logaddexp(0, -ours))
                 absent.append(-np.logaddexp(0, ours))
         return np.concatenate(present).astype(np.float32), np.concatenate(absent).astype(np.float32)
-

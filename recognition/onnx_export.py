@@ -40,9 +40,7 @@ def store_half(model: onnx.ModelProto) -> None:
             continue
         graph.initializer.remove(constant)
         graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), constant.name + ".half"))
-        casts.append(
-            helper.make_node("Cast", [constant.name + ".half"], [constant.name], to=TensorProto.FLOAT)
-        )
+        casts.append(helper.make_node("Cast", [constant.name + ".half"], [constant.name], to=TensorProto.FLOAT))
     for cast in reversed(casts):
         graph.node.insert(0, cast)
 

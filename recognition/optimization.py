@@ -50,9 +50,7 @@ def make_optimizer(
     return torch.optim.AdamW(groups)
 
 
-def optimize(
-    model: nn.Module, optimizer: torch.optim.AdamW, loss: Tensor, share: float, clip: float
-) -> None:
+def optimize(model: nn.Module, optimizer: torch.optim.AdamW, loss: Tensor, share: float, clip: float) -> None:
     """One step at `share` of the peak rates, the gradient's norm clipped. Raises Diverged for a loss that is not finite."""
     if not torch.isfinite(loss):
         raise Diverged("the loss is not finite; lower the rate")

@@ -33,9 +33,7 @@ class Stream(nn.Module):
         self.trunk = nn.Sequential(*trunk)
         self.ends = nn.ModuleList(ends)
         n_out = sum(end.conv.out_channels for end in ends)
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out, eps=0.001)
-        )
+        self.shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out, eps=0.001))
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H', W')."""

@@ -22,7 +22,7 @@ from recognition.cards import WeightsMismatch
 from recognition.images import GREY, BadImage, Pixels, full_box, open_photo
 from recognition.recognizer import SERVED, Recognizer
 from search import ranking
-from search.codes import CODES, CodeSpace, code_space
+from search.codes import CODES, CodeSpace
 from search.features import Extractor, Features
 from search.ranking import DEFAULT, Preference, Weights
 from search.segment import NO_PRICE, Segment

@@ -234,9 +234,7 @@ class Index:
             others = sum((b for g, b in broken.items() if g != group), np.zeros(len(segment), np.int64))
             start, stop = ranking.label_range(self.vocabulary, group)
             counts = segment.has[eligible & (others == 0), start:stop].sum(0, dtype=np.int64)
-            facets[group] = {
-                value: int(n) for value, n in zip(self.vocabulary.values(group), counts, strict=True)
-            }
+            facets[group] = {value: int(n) for value, n in zip(self.vocabulary.values(group), counts, strict=True)}
         return facets
 
 

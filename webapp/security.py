@@ -21,6 +21,7 @@ class ContentSecurityPolicy:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with the policy."""
         response = self.get_response(request)
         loose = request.path.startswith(("/admin/", "/api/v1/docs/"))
         response.headers.setdefault("Content-Security-Policy", LOOSER if loose else STRICT)

@@ -60,6 +60,7 @@ DETECTOR = _text("DETECTOR", "faster_rcnn")
 WEIGHTS = _text("WEIGHTS", "")  # a folder with other weights than those that ship
 THREADS = _whole("THREADS", os.cpu_count() or 2)
 CURRENCY = _text("CURRENCY", "EUR")
+DEMO_LIMIT = _whole("DEMO_LIMIT", 0)  # products of the demo catalogue; 0 for all
 
 # ---- limits for what comes from outside
 PHOTO_MAX_BYTES = _whole("PHOTO_MAX_MB", 20) * 1024 * 1024

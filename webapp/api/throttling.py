@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the views read the throttles while they are themselves bein
 
 class _Throttle(SimpleRateThrottle):
     def get_cache_key(self, request: Request, view: "APIView") -> str:
+        """One count per person, or per address."""
         who = request.user.pk if request.user.is_authenticated else self.get_ident(request)
         return self.cache_format % {"scope": self.scope, "ident": who}
 
@@ -21,6 +22,7 @@ class _Throttle(SimpleRateThrottle):
         return True
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Whether there is room for one more."""
         return not self.is_for(request, view) or super().allow_request(request, view)
 
 
@@ -30,9 +32,11 @@ class SearchThrottle(_Throttle):
     scope = "search"
 
     def get_rate(self) -> str | None:
+        """From the settings."""
         return settings.SEARCH_RATE or None
 
     def is_for(self, request: Request, view: "APIView") -> bool:
+        """By method and address."""
         return request.method == "POST" and request.path.endswith("/search/")
 
 
@@ -42,7 +46,9 @@ class WriteThrottle(_Throttle):
     scope = "write"
 
     def get_rate(self) -> str | None:
+        """From the settings."""
         return settings.WRITE_RATE or None
 
     def is_for(self, request: Request, view: "APIView") -> bool:
+        """By method and address."""
         return request.method not in SAFE_METHODS and not request.path.endswith("/search/")

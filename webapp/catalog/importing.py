@@ -49,11 +49,7 @@ def import_rows(text: bytes, read_photo: ReadPhoto, dry_run: bool = False) -> It
                 raise ValueError(f"sku {sku} stands in the file twice")
             seen.add(sku)
             new = _new_product(row, read_photo)
-            if dry_run:
-                outcome = _would_be(new)
-            else:
-                outcome = "taken" if save_product(new)[1] else "updated"
-            yield RowReport(line, sku, outcome)
+            yield RowReport(line, sku, _would_be(new) if dry_run else _import(new))
         except (ValueError, BadImage, UnknownAttribute) as wrong:
             yield RowReport(line, sku, "refused", str(wrong))
         except ValidationError as wrong:
@@ -112,6 +108,10 @@ def _price(text: str) -> Decimal | None:
     if not price.is_finite() or price < 0:
         raise ValueError(f"price {text!r} is not a price")
     return price.quantize(Decimal("0.01"))
+
+
+def _import(new: NewProduct) -> str:
+    return "taken" if save_product(new)[1] else "updated"
 
 
 def _would_be(new: NewProduct) -> str:

@@ -5,7 +5,7 @@ Shapes in this module:
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 
 from attributes.labels import Box
 from attributes.meta import named_categories
-from recognition.images import BadImage, Pixels, crop, full_box, open_photo
+from recognition.images import BadImage, Pixels, full_box, open_photo
 from search.engine import Seen
 from search.segment import Entry
 from webapp.catalog import engine as door
@@ -164,10 +164,10 @@ def _keep_reading(product: Product, seen: Seen) -> None:
 
 def write_tile(product: Product, photo: Pixels, region: Box | None) -> str:
     """Write the picture of a result, the product's own region in 4:5 on paper; returns its path under the media folder."""
-    cut = Image.fromarray(crop(photo, region or full_box(photo)))
-    cut.thumbnail(TILE, Image.Resampling.LANCZOS)
-    paper = Image.new("RGB", TILE, "white")
-    paper.paste(cut, ((TILE[0] - cut.width) // 2, (TILE[1] - cut.height) // 2))
+    x0, y0, x1, y1 = (round(c) for c in _window(photo, region or full_box(photo)))
+    paper = Image.new("RGB", (x1 - x0, y1 - y0), "white")
+    paper.paste(Image.fromarray(photo), (-x0, -y0))
+    paper = paper.resize(TILE, Image.Resampling.LANCZOS)
     name = f"tiles/{product.pk % 256:02x}/{Path(product.photo.name).stem}.webp"
     file = Path(settings.MEDIA_ROOT) / name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -177,6 +177,18 @@ def write_tile(product: Product, photo: Pixels, region: Box | None) -> str:
     return name
 
 
-def waiting_skus() -> Iterable[str]:
-    """What waits, oldest first."""
-    return OutboxEntry.objects.values_list("sku", flat=True)
+def _window(photo: Pixels, region: Box) -> Box:
+    """A 4:5 window round a region with a little air, moved into the photo as far as it fits."""
+    height, width = photo.shape[:2]
+    share = TILE[0] / TILE[1]
+    tall = max(region.y1 - region.y0, (region.x1 - region.x0) / share) * 1.08
+    wide = tall * share
+    left = _moved_inside((region.x0 + region.x1 - wide) / 2, wide, width)
+    top = _moved_inside((region.y0 + region.y1 - tall) / 2, tall, height)
+    return Box(left, top, left + wide, top + tall)
+
+
+def _moved_inside(start: float, length: float, size: int) -> float:
+    if length >= size:
+        return (size - length) / 2
+    return min(max(start, 0.0), size - length)

@@ -35,7 +35,7 @@ class Wish:
     box: Box | None = None
     where: Where = field(default_factory=Where)
     sort: str = ""
-    page: Page = Page()
+    page: Page = field(default_factory=Page)
 
 
 class Result(NamedTuple):
@@ -122,9 +122,7 @@ def read_words(text: str, vocabulary: Vocabulary) -> tuple[list[str], str]:
     if named:
         expressions.append(f"category={named[0].category}")
         rest = rest[: named[0].start] + " " + rest[named[0].end :]
-    values = sorted(
-        ((v, g.name) for g in vocabulary.groups.values() for v in g.values), key=lambda pair: -len(pair[0])
-    )
+    values = sorted(((v, g.name) for g in vocabulary.groups.values() for v in g.values), key=lambda pair: -len(pair[0]))
     for value, group in values:
         pattern = rf"(?<![\w-]){re.escape(value).replace('-', '[- ]')}(?![\w-])"
         if (not named or vocabulary.applies(group, named[0].category)) and re.search(pattern, rest):
@@ -134,7 +132,7 @@ def read_words(text: str, vocabulary: Vocabulary) -> tuple[list[str], str]:
     return expressions, " ".join(left)
 
 
-_FILLERS = frozenset("a an and the with for in of or to from my some".split())
+_FILLERS = frozenset(["a", "an", "and", "the", "with", "for", "in", "of", "or", "to", "from", "my", "some"])
 
 
 def parse_box(text: str) -> Box | None:

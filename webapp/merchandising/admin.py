@@ -61,7 +61,9 @@ class ProductAdmin(SimpleHistoryAdmin, ExportActionMixin, ModelAdmin):  # type: 
     def picture(self, product: Product) -> SafeString:
         """The product's own region."""
         name = product.tile or product.photo.name
-        return format_html('<img class="desk-thumb" src="/media/{}" alt="" width="48" height="60" loading="lazy">', name)
+        return format_html(
+            '<img class="desk-thumb" src="/media/{}" alt="" width="48" height="60" loading="lazy">', name
+        )
 
     @display(description="labels")
     def words(self, product: Product) -> SafeString:

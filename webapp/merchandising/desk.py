@@ -46,7 +46,12 @@ def queue() -> QuerySet[Product]:
     """What to look at first: products that nobody corrected, the model's least sure ones before others."""
     corrected = Label.objects.filter(product=OuterRef("pk"), source=Source.MERCHANDISER)
     unsure = Min("labels__confidence", filter=Q(labels__source=Source.MODEL))
-    return Product.objects.exclude(seen_with="").filter(~Exists(corrected)).annotate(unsure=unsure).order_by("unsure", "pk")
+    return (
+        Product.objects.exclude(seen_with="")
+        .filter(~Exists(corrected))
+        .annotate(unsure=unsure)
+        .order_by("unsure", "pk")
+    )
 
 
 @require_GET

@@ -23,7 +23,9 @@ class ProductResource(resources.ModelResource):  # type: ignore[misc]
         """Own columns, then the groups."""
         return [*super().get_export_headers(selected_fields), "category", *vocabulary().groups]
 
-    def export_resource(self, instance: Product, selected_fields: list[str] | None = None, **kwargs: object) -> list[str]:
+    def export_resource(
+        self, instance: Product, selected_fields: list[str] | None = None, **kwargs: object
+    ) -> list[str]:
         """One row."""
         held: dict[str, list[str]] = {}
         for label in effective(instance.labels.all(), vocabulary()):

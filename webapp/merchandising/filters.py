@@ -28,7 +28,9 @@ class CategoryFilter(admin.SimpleListFilter):
         """Products that any source puts in the category."""
         if not self.value():
             return queryset
-        return queryset.filter(Exists(Label.objects.filter(product=OuterRef("pk"), group="category", value=self.value())))
+        return queryset.filter(
+            Exists(Label.objects.filter(product=OuterRef("pk"), group="category", value=self.value()))
+        )
 
 
 class UnsureFilter(admin.SimpleListFilter):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from attributes.labels import Box
 from attributes.vocabulary import Vocabulary
 from detection.guidance import Origin
 from search.engine import Seen
@@ -12,6 +13,7 @@ from webapp.catalog.shopping import SORTS, Found, Result
 from webapp.storefront.address import Address
 
 CLOSE_COLOUR = 0.3  # colour part of the distance up to which a shopper calls it the same colour
+SAME_REGION = 0.9  # IoU from which the region looked at is a garment's own outline; addresses carry whole pixels
 
 # How values are said to people, where it is not the value itself.
 SAID = {
@@ -129,6 +131,8 @@ def _headline(total: int, address: Address, vocabulary: Vocabulary, about: str) 
         noun = "product"
     described = " ".join([*words, noun])
     named = f" with “{address.words}”" if address.words else ""
+    if total and not words and not category and not named:
+        return f"{total:,} {noun}{about}, nearest first"
     return f"{total:,} {described}{named}{about}" if total else f"No {described}{named}{about} yet"
 
 
@@ -166,26 +170,29 @@ def _chips(seen: Seen | None, address: Address, vocabulary: Vocabulary) -> list[
 
 def _spoken(expression: str) -> str:
     for sign, word in (("!=", "not "), (">=", "from "), ("<=", "up to "), ("=", "")):
-        group, found, value = expression.partition(sign)
+        _, found, value = expression.partition(sign)
         if found:
             return word + " and ".join(said(v) for v in value.split("+"))
     return expression
 
 
 def _outlines(seen: Seen, address: Address, photo: ShopperPhoto) -> list[Outline]:
-    outlines = []
-    for garment in seen.garments:
-        x0, y0, x1, y1 = garment.box
-        box = ",".join(f"{c:.0f}" for c in garment.box)
-        chosen = seen.region.box is not None and garment.box.iou(seen.region.box) > 0.9
-        outlines.append(
-            Outline(
-                garment.category, address.looking_at(box),
-                round(100 * x0 / photo.width), round(100 * y0 / photo.height),
-                max(1, round(100 * (x1 - x0) / photo.width)), max(1, round(100 * (y1 - y0) / photo.height)), chosen,
-            )
-        )  # fmt: skip
+    """The garments found, and the frame drawn where that is none of them."""
+    region = seen.region.box
+    outlines = [_outline(g.category, g.box, region, address, photo) for g in seen.garments]
+    if region is not None and not any(o.on for o in outlines):
+        outlines.append(_outline("your frame", region, region, address, photo))
     return outlines
+
+
+def _outline(text: str, box: Box, region: Box | None, address: Address, photo: ShopperPhoto) -> Outline:
+    x0, y0, x1, y1 = box
+    return Outline(
+        text, address.looking_at(",".join(f"{c:.0f}" for c in box)),
+        round(100 * x0 / photo.width), round(100 * y0 / photo.height),
+        max(1, round(100 * (x1 - x0) / photo.width)), max(1, round(100 * (y1 - y0) / photo.height)),
+        region is not None and box.iou(region) > SAME_REGION,
+    )  # fmt: skip
 
 
 def _region(seen: Seen, photo: ShopperPhoto) -> str:
@@ -220,7 +227,7 @@ def _tile(result: Result, vocabulary: Vocabulary) -> Tile:
 
 def _break(expression: str, result: Result) -> str:
     """What differs on a near miss: what the product has instead."""
-    group = expression.split("=")[0].rstrip("!<>").split(" ")[0]
+    group = expression.split("=", maxsplit=1)[0].rstrip("!<>").split(" ")[0]
     if group == "price":
         return f"costs {result.product.price}" if result.product.price is not None else "has no price"
     has = [said(s.value) for s in result.labels if s.group == group]

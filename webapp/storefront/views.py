@@ -66,7 +66,9 @@ def look(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     try:
         photo = photos.find(photo_id)
     except PhotoExpired:
-        return problem(request, "This photo is no longer kept. Photos are deleted after an hour; please choose it again.", 404)
+        return problem(
+            request, "This photo is no longer kept. Photos are deleted after an hour; please choose it again.", 404
+        )
     return _results(request, photo=photo)
 
 

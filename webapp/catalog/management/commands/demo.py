@@ -29,5 +29,5 @@ class Command(BaseCommand):
         if Product.objects.exists():
             return
         data = Path(settings.DATA) if settings.DATA else None
-        n = demo.stock(vocabulary(), data, options["limit"], progress_line("stocked"))
+        n = demo.stock(vocabulary(), data, options["limit"] or settings.DEMO_LIMIT or None, progress_line("stocked"))
         self.stdout.write(f"{n} demo products stocked")

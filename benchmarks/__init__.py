@@ -1,0 +1,1 @@
+"""Is it fast? Ratios against peers in one run; imported by nothing."""

@@ -1,0 +1,22 @@
+"""How the production server runs the shop (gunicorn reads the names below)."""
+
+from typing import Any
+
+workers = 2  # each answers one dear request at a time; the models share the processor's cores
+threads = 4  # cheap requests (pages, pictures) do not wait behind a photo
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 10
+keepalive = 5
+max_requests = 20_000
+max_requests_jitter = 2_000
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Open the models before the first visitor comes."""
+    from webapp.catalog.engine import engine
+
+    engine().index.segment()
