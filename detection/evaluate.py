@@ -61,7 +61,8 @@ def match(
 
 
 def _coco(photos: Sequence[LabeledPhoto], detections: Detections, names: Sequence[str]) -> COCOeval:
-    truth, found = [], []
+    truth: list[dict[str, object]] = []
+    found: list[dict[str, object]] = []
     for i, (photo, boxes) in enumerate(zip(photos, detections, strict=True)):
         for marked in photo.boxes:
             ignored = marked.category is None

@@ -63,7 +63,7 @@ def train(detector: FasterRCNN, scenes: list[Scene], recipe: DetectionRecipe, ru
     state = load_checkpoint(run / "checkpoint.pt")
     epoch = 0
     if state is not None:
-        detector.load_state_dict(state["model"])  # type: ignore[arg-type]
+        detector.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
         epoch = int(state["epoch"])  # type: ignore[call-overload]
         print(f"resumed after epoch {epoch}", flush=True)
@@ -103,7 +103,7 @@ def main() -> None:
         fail(str(wrong))
     recipe = DetectionRecipe(epochs=arguments.epochs, seed=arguments.seed)
     scenes = load_scenes(photos, vocabulary, int(recipe.side * 1.2))
-    train(detector.to(memory_format=torch.channels_last), scenes, recipe, arguments.runs / arguments.name)  # type: ignore[call-overload]
+    train(detector.to(memory_format=torch.channels_last), scenes, recipe, arguments.runs / arguments.name)
     print(f"export it with python -m detection.export --run {arguments.name}")
 
 

@@ -66,7 +66,7 @@ class Words:
     def _head_scores(self, prefix: tuple[int, ...], allowed: npt.NDArray[np.int64]) -> Floats:
         """Log-probability of each allowed token's label and of all that it skips, by the heads."""
         if len(prefix) == 1:
-            return self._present[allowed - FIRST_LABEL]
+            return np.asarray(self._present[allowed - FIRST_LABEL])
         starts, stops, single = _extents(self.grammar)
         skipped = self._skipped(prefix[1])
         last = prefix[-1] - FIRST_LABEL
@@ -74,7 +74,7 @@ class Words:
         labels = np.where(allowed == END, 0, allowed - FIRST_LABEL)
         until = np.where(single[labels], starts[labels], labels)
         scores = skipped[until] - since + self._present[labels]
-        return np.where(allowed == END, skipped[-1] - since, scores).astype(np.float32)
+        return np.asarray(np.where(allowed == END, skipped[-1] - since, scores), np.float32)
 
     def _skipped(self, category_token: int) -> Floats:
         """Cumulated log-probability that the labels before each position are absent; (n_labels + 1,)."""

@@ -307,8 +307,8 @@ def _cloth(labels: Labels, side: int, chance: random.Random) -> Image.Image:
         for row, y in enumerate(range(0, side, step)):
             for x in range(-(row % 2) * step // 2, side, step):
                 pen.ellipse((x, y, x + step * 0.45, y + step * 0.45), fill=second)
-    x = np.linspace(-1, 1, side)
-    light = Image.fromarray(np.tile((255 * (1 - 0.22 * x**2)).astype(np.uint8), (side, 1)))
+    across = np.linspace(-1, 1, side)
+    light = Image.fromarray(np.tile((255 * (1 - 0.22 * across**2)).astype(np.uint8), (side, 1)))
     return ImageChops.multiply(cloth, Image.merge("RGB", [light] * 3))
 
 

@@ -49,7 +49,7 @@ def open_photo(source: bytes | Path, limits: Limits | None = None) -> Pixels:
         try:
             source = source.read_bytes()
         except OSError as wrong:
-            raise BadImage(f"cannot read {source}: {wrong.strerror}") from wrong
+            raise BadImage(f"cannot read the photo: {wrong.strerror} ({wrong.filename})") from wrong
     elif len(source) > limits.max_bytes:
         raise BadImage(f"the file has {len(source) / 2**20:.1f} MB; at most {limits.max_bytes / 2**20:.0f} are taken")
     if not source:

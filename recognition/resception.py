@@ -44,9 +44,8 @@ class Stream(nn.Module):
 
     def zero_shortcut(self) -> None:
         """Let the stream start as if it had no shortcut."""
-        norm = self.shortcut[1]
-        nn.init.zeros_(norm.weight)
-        nn.init.zeros_(norm.bias)
+        for parameter in self.shortcut[1].parameters():
+            nn.init.zeros_(parameter)
 
 
 class ResidualModule(nn.Module):

@@ -150,7 +150,7 @@ def main() -> None:
     for split in (garments, validation):
         crops, readable = squared_crops(split, KEPT_SIDE, arguments.runs / "crops")
         batches.append(Batches(crops, [split[i] for i in readable], grammar))
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(memory_format=torch.channels_last)
     recipe = Recipe(stages=arguments.stages, seed=arguments.seed)
     best = train(model, batches[0], batches[1], recipe, arguments.runs / arguments.name)
     print(f"best validation loss {best:.3f}; export it with python -m recognition.export --run {arguments.name}")

@@ -40,7 +40,7 @@ class CodeSpace(NamedTuple):
 
     def encode(self, look: Look) -> Codes:
         """The code of one look; (W,)."""
-        return binarize(self.activations(look)[None], self.thresholds)[0]
+        return np.asarray(binarize(self.activations(look)[None], self.thresholds)[0])
 
 
 def code_space(card: Card, name: str = "last-median") -> CodeSpace:
@@ -76,4 +76,4 @@ def hamming(codes: Codes, query: Codes) -> npt.NDArray[np.int64]:
     """Bits in which each code differs from the query.  (N, W) and (W,) to (N,). Raises WidthMismatch."""
     if codes.shape[1:] != query.shape:
         raise WidthMismatch(f"codes have {codes.shape[1]} words, the query has {len(query)}")
-    return np.bitwise_count(codes ^ query).sum(1, dtype=np.int64)
+    return np.asarray(np.bitwise_count(codes ^ query).sum(1, dtype=np.int64))

@@ -32,12 +32,12 @@ def histogram(region: Pixels) -> Histogram:
     hsv = np.asarray(image.convert("HSV"), np.float32)
     weights = _ellipse(*hsv.shape[:2])
     counts = np.bincount(_bins(hsv).ravel(), weights=weights.ravel(), minlength=N_BINS)
-    return _to_integers(counts)
+    return _to_integers(counts.astype(np.float64))
 
 
 def distance(histograms: Histogram, query: Histogram) -> npt.NDArray[np.int64]:
     """Half the L1 distance, 0 to 255: (N, 64) and (64,) to (N,)."""
-    return np.abs(histograms.astype(np.int16) - query.astype(np.int16)).sum(1, dtype=np.int64) // 2
+    return np.asarray(np.abs(histograms.astype(np.int16) - query.astype(np.int16)).sum(1, dtype=np.int64) // 2)
 
 
 def _bins(hsv: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
@@ -60,4 +60,4 @@ def _to_integers(counts: npt.NDArray[np.float64]) -> Histogram:
     whole = np.floor(exact)
     missing = TOTAL - int(whole.sum())
     whole[np.argsort(whole - exact, kind="stable")[:missing]] += 1
-    return whole.astype(np.uint8)
+    return np.asarray(whole.astype(np.uint8))

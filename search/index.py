@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from attributes.vocabulary import Vocabulary
 from search import ranking
+from search.colour import TOTAL
 from search.features import Features
 from search.ranking import DEFAULT, Preference, Weights
 from search.segment import CorruptSegment, Entry, Segment, open_segment, sync_folder, write_segment
@@ -221,7 +222,7 @@ class Index:
             p.label for p in preferences if not few.has[i, p.label] and self.vocabulary.labels[p.label][0] in speaks
         )
         return Why(
-            float(found.code[i]) / self.n_bits, float(found.colour[i]) / ranking.TOTAL,
+            float(found.code[i]) / self.n_bits, float(found.colour[i]) / TOTAL,
             float(found.labels[i]) / ranking.SHARES, shared, missing, query.weights,
         )  # fmt: skip
 

@@ -152,7 +152,7 @@ def open_segment(file: Path) -> Segment:
         ).reshape(place["shape"])
         for name, place in header.pop("arrays").items()
     }
-    return Segment(**header, **arrays)
+    return Segment(header["generation"], header["features"], header["vocabulary"], **arrays)
 
 
 def sync_folder(folder: Path) -> None:

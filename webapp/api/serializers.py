@@ -14,16 +14,16 @@ from webapp.catalog.models import Product
 from webapp.catalog.shopping import Found, Result
 
 
-class LabelField(serializers.Serializer):
+class LabelField(serializers.Serializer[Any]):
     """A label of a product."""
 
     group = serializers.CharField()
     value = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a field of ours, not the serializer's own
     confidence = serializers.FloatField(allow_null=True)
 
 
-class ProductSerializer(serializers.ModelSerializer):
+class ProductSerializer(serializers.ModelSerializer[Product]):
     """A product with the labels that hold."""
 
     attributes = serializers.SerializerMethodField()
@@ -42,7 +42,7 @@ class ProductSerializer(serializers.ModelSerializer):
         return [dict(s._asdict()) for s in effective(product.labels.all(), vocabulary())]
 
 
-class NewProductSerializer(serializers.ModelSerializer):
+class NewProductSerializer(serializers.ModelSerializer[Product]):
     """What a program may say of a product."""
 
     photo = serializers.FileField(required=False, help_text="JPEG, PNG, WebP, AVIF or HEIC")
@@ -54,7 +54,7 @@ class NewProductSerializer(serializers.ModelSerializer):
     class Meta:
         model = Product
         fields: ClassVar = ["sku", "title", "description", "price", "url", "photo", "box", "published", "labels"]
-        extra_kwargs: ClassVar = {"sku": {"validators": []}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"sku": {"validators": []}}
 
     def validate_labels(self, labels: Any) -> dict[str, list[str]]:
         """Check groups and values."""
@@ -70,7 +70,7 @@ class NewProductSerializer(serializers.ModelSerializer):
         return labels
 
 
-class SearchRequest(serializers.Serializer):
+class SearchRequest(serializers.Serializer[Any]):
     """A search; `photo` or `query` must be there."""
 
     photo = serializers.FileField(required=False)
@@ -83,7 +83,7 @@ class SearchRequest(serializers.Serializer):
     generation = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
 
 
-class SimilarRequest(serializers.Serializer):
+class SimilarRequest(serializers.Serializer[Any]):
     """Filters and page of a search by product."""
 
     where = serializers.ListField(child=serializers.CharField(), required=False, default=list)
@@ -92,7 +92,7 @@ class SimilarRequest(serializers.Serializer):
     generation = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
 
 
-class ReadAttribute(serializers.Serializer):
+class ReadAttribute(serializers.Serializer[Any]):
     """A label read from the photo."""
 
     group = serializers.CharField()
@@ -100,7 +100,7 @@ class ReadAttribute(serializers.Serializer):
     confidence = serializers.FloatField()
 
 
-class FoundGarment(serializers.Serializer):
+class FoundGarment(serializers.Serializer[Any]):
     """A garment found in the photo."""
 
     category = serializers.CharField()
@@ -108,7 +108,7 @@ class FoundGarment(serializers.Serializer):
     box = serializers.ListField(child=serializers.FloatField(), min_length=4, max_length=4)
 
 
-class QueryAnswer(serializers.Serializer):
+class QueryAnswer(serializers.Serializer[Any]):
     """What was made of the photo. origin: guide, related, whole or drawn: how the region came to be chosen."""
 
     id = serializers.UUIDField()
@@ -121,7 +121,7 @@ class QueryAnswer(serializers.Serializer):
     garments = FoundGarment(many=True)
 
 
-class ResultAnswer(serializers.Serializer):
+class ResultAnswer(serializers.Serializer[Any]):
     """A product that was found. `breaks`: filters that it does not match (relaxed results only)."""
 
     sku = serializers.CharField()
@@ -135,7 +135,7 @@ class ResultAnswer(serializers.Serializer):
     breaks = serializers.ListField(child=serializers.CharField(), required=False)
 
 
-class SearchAnswer(serializers.Serializer):
+class SearchAnswer(serializers.Serializer[Any]):
     """The answer to a search."""
 
     query = QueryAnswer(required=False)

@@ -37,8 +37,8 @@ from webapp.catalog.shopping import Wish
 class Search(APIView):
     """Search by photo."""
 
-    permission_classes: ClassVar = [permissions.AllowAny]
-    parser_classes: ClassVar = [MultiPartParser, FormParser, JSONParser]
+    permission_classes = [permissions.AllowAny]
+    parser_classes = [MultiPartParser, FormParser, JSONParser]
 
     @extend_schema(request=SearchRequest, responses=SearchAnswer)
     def post(self, request: Request) -> Response:
@@ -64,7 +64,7 @@ class Search(APIView):
         return Response({"query": query, **answer_json(found, request, took_ms)})
 
 
-class ProductFilter(filters.FilterSet):
+class ProductFilter(filters.FilterSet):  # type: ignore[misc]
     """Filters of the product list; search by photo or by similarity filters with `where`."""
 
     title = filters.CharFilter(lookup_expr="icontains", label="words in the title")
@@ -77,7 +77,7 @@ class ProductFilter(filters.FilterSet):
         fields: ClassVar = ["published"]
 
 
-class Products(viewsets.GenericViewSet):
+class Products(viewsets.GenericViewSet[Product]):
     """The catalogue."""
 
     serializer_class = ProductSerializer
@@ -85,7 +85,7 @@ class Products(viewsets.GenericViewSet):
     lookup_value_regex = r"[\w.-]+"
     filterset_class = ProductFilter
     queryset = Product.objects.all()
-    parser_classes: ClassVar = [MultiPartParser, FormParser, JSONParser]
+    parser_classes = [MultiPartParser, FormParser, JSONParser]
 
     def get_queryset(self) -> QuerySet[Product]:
         """What the caller may see: those who may change products see the withdrawn ones too."""

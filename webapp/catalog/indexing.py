@@ -84,7 +84,11 @@ def run_forever(pause_s: float = 0.5) -> None:
 def _noting(job: Job | None) -> Progress | None:
     if job is None:
         return None
-    return lambda done, total: job.__class__.objects.filter(id=job.id).update(n_done=done, n_total=total) and None
+
+    def note(done: int, total: int) -> None:
+        Job.objects.filter(id=job.id).update(n_done=done, n_total=total)
+
+    return note
 
 
 def _next_batch() -> dict[int, str]:
@@ -168,7 +172,7 @@ def write_tile(product: Product, photo: Pixels, region: Box | None) -> str:
     paper = Image.new("RGB", (x1 - x0, y1 - y0), "white")
     paper.paste(Image.fromarray(photo), (-x0, -y0))
     paper = paper.resize(TILE, Image.Resampling.LANCZOS)
-    name = f"tiles/{product.pk % 256:02x}/{Path(product.photo.name).stem}.webp"
+    name = f"tiles/{product.pk % 256:02x}/{Path(product.photo.name or '').stem}.webp"
     file = Path(settings.MEDIA_ROOT) / name
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(".tmp")

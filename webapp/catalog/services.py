@@ -78,7 +78,7 @@ def store_photo(product: Product, photo: bytes) -> float:
     Returns how much it was shrunk, 0 to 1: a region given in the photo's own pixels shrinks with it.
     """
     pixels = open_photo(photo, limits())
-    scale = min(1.0, STORED_SIDE / max(pixels.shape[:2]))
+    scale: float = min(1.0, STORED_SIDE / max(pixels.shape[:2]))
     name = f"{PurePath(product.sku).name}-{uuid4().hex[:8]}.jpg"
     product.photo.save(name, ContentFile(_jpeg(pixels, scale)), save=False)
     forget_seen(product)

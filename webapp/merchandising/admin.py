@@ -55,7 +55,8 @@ class ProductAdmin(SimpleHistoryAdmin, ExportActionMixin, ModelAdmin):  # type: 
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Product]:
         """With the labels."""
-        return super().get_queryset(request).prefetch_related("labels")
+        products: QuerySet[Product] = super().get_queryset(request)
+        return products.prefetch_related("labels")
 
     @display(description="")
     def picture(self, product: Product) -> SafeString:

@@ -97,4 +97,5 @@ class IndexedFilter(admin.SimpleListFilter):
             "problem": ~Q(problem=""),
             "waiting": Q(seen_with="", problem=""),
         }
-        return queryset.filter(views[self.value()]) if self.value() in views else queryset
+        chosen = views.get(self.value() or "")
+        return queryset if chosen is None else queryset.filter(chosen)

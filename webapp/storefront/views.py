@@ -141,7 +141,7 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
 
 @require_GET
 @cache_control(private=True, max_age=3600)
-def shopper_photo(request: HttpRequest, photo_id: UUID) -> HttpResponse:
+def shopper_photo(request: HttpRequest, photo_id: UUID) -> FileResponse:
     """A shopper's own photo, shown back."""
     try:
         file = photos.file_of(photos.find(photo_id))
@@ -152,7 +152,7 @@ def shopper_photo(request: HttpRequest, photo_id: UUID) -> HttpResponse:
 
 @require_GET
 @cache_control(public=True, max_age=86400)
-def example(request: HttpRequest, name: str) -> HttpResponse:
+def example(request: HttpRequest, name: str) -> FileResponse:
     """An example photo."""
     try:
         return FileResponse(_example_file(name).open("rb"), content_type="image/jpeg")
@@ -162,7 +162,7 @@ def example(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_GET
 @cache_control(public=True, max_age=31536000, immutable=True)
-def media(request: HttpRequest, name: str) -> HttpResponse:
+def media(request: HttpRequest, name: str) -> FileResponse:
     """A product's photo or tile; file names never come back with other content."""
     root = Path(settings.MEDIA_ROOT).resolve()
     file = (root / name).resolve()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from attributes.report import positive, write_figures
+from attributes.report import Figure, positive, write_figures
 from recognition.images import open_photo
 from search.engine import Page
 from search.where import parse_where
@@ -51,6 +51,13 @@ class Command(BaseCommand):
                 self.stdout.write(f"{hit.distance:.4f}  {hit.sku}  {titles.get(hit.sku, '')}")
             self.stdout.write(f"{answer.total} products match")
             return
-        results = [{"sku": h.sku, "title": titles.get(h.sku, ""), "distance": h.distance} for h in answer.hits]
-        figures = {"read": read, "generation": answer.generation, "total": answer.total, "results": results}
+        results: list[Figure] = [
+            {"sku": h.sku, "title": titles.get(h.sku, ""), "distance": h.distance} for h in answer.hits
+        ]
+        figures: dict[str, Figure] = {
+            "read": read,
+            "generation": answer.generation,
+            "total": answer.total,
+            "results": results,
+        }
         write_figures(figures, options["json"])
