@@ -30,18 +30,31 @@ class Calibration:
 
     def confidence(self, seen: Floats) -> float:
         """Probability in (0, 1) that the label is right."""
-        return float(1 / (1 + np.exp(-seen @ np.array(self.coefficients))))
+        return float(_logistic(seen @ np.array(self.coefficients)))
 
 
 def fit(seen: Floats, right: npt.NDArray[np.bool_], ridge: float = 1.0) -> Calibration:
     """Fit by Newton's method with a small penalty towards zero.  seen: (N, K); right: (N,)."""
-    weights = np.array(Calibration().coefficients)
-    for _ in range(25):  # converges in under ten steps
-        p = 1 / (1 + np.exp(-seen @ weights))
+    weights = np.zeros(seen.shape[1])
+    for _ in range(50):  # converges in under ten steps
+        p = _logistic(seen @ weights)
         gradient = seen.T @ (right - p) - ridge * weights
         curvature = (seen * (p * (1 - p))[:, None]).T @ seen + ridge * np.eye(seen.shape[1])
-        weights = weights + np.linalg.solve(curvature, gradient)
+        step = np.linalg.solve(curvature, gradient)
+        while _penalized(weights + step, seen, right, ridge) > _penalized(weights, seen, right, ridge) + 1e-9:
+            step = step / 2  # where the curve is flat, a whole step overshoots
+        weights = weights + step
     return Calibration(tuple(float(w) for w in weights))
+
+
+def _penalized(weights: Floats, seen: Floats, right: npt.NDArray[np.bool_], ridge: float) -> float:
+    """Negative log-likelihood with its penalty."""
+    scores = seen @ weights
+    return float(np.logaddexp(0, np.where(right, -scores, scores)).sum() + ridge / 2 * weights @ weights)
+
+
+def _logistic(scores: Floats) -> Floats:
+    return np.asarray(np.exp(-np.logaddexp(0, -scores)))
 
 
 def expected_calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], n_bins: int = 15) -> float:

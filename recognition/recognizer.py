@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as pybind
 
 from attributes.labels import Box, Labels
 from attributes.sequence import END, Grammar, decode
@@ -83,7 +84,7 @@ def open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
         raise WeightsMismatch(f"no exported model {file.name}")
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except (onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError, ValueError) as wrong:
+    except (pybind.Fail, pybind.InvalidProtobuf, pybind.InvalidGraph, pybind.InvalidArgument, RuntimeError) as wrong:
         raise WeightsMismatch(f"{file.name} is damaged: {wrong}") from wrong
 
 

@@ -36,6 +36,7 @@ class Recipe:
     clip: float = 5.0  # norm of the gradient
     patience: int = 6  # epochs without a better validation loss until the run stops
     seed: int = 7
+    changes: Augmentation = Augmentation()
 
     @property
     def epochs(self) -> int:
@@ -70,7 +71,7 @@ def train_epoch(
     side, total, n_done = recipe.side(epoch), 0.0, 0
     n_batches = max(1, len(batches) // recipe.batch)
     started = time.monotonic()
-    for i, (photos, targets) in enumerate(batches.training(recipe.batch, side, Augmentation(), recipe.seed + epoch)):
+    for i, (photos, targets) in enumerate(batches.training(recipe.batch, side, recipe.changes, recipe.seed + epoch)):
         with bf16():
             losses = model.losses(photos, targets)
             loss = losses.sequence + recipe.heads_share * losses.heads

@@ -1,0 +1,205 @@
+"""Training, resuming, exporting and judging a tiny model on drawn garments."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attributes.labels import read_garments
+from attributes.sequence import Grammar
+from attributes.vocabulary import Vocabulary
+from recognition.cards import Card, WeightsMismatch, read_card, write_card
+from recognition.checkpoints import load_weights
+from recognition.dataset import Augmentation, Batches, changed, squared_crops
+from recognition.evaluate import figures, judge
+from recognition.export import calibrated, export, fingerprint, thresholds
+from recognition.model import RecognitionModel
+from recognition.optimization import Diverged, make_optimizer, optimize, rate_at
+from recognition.recognizer import Recognizer
+from recognition.train import Recipe, train
+
+SIDE = 64
+MILD = Augmentation(turn_degrees=3, scale=(0.95, 1.1), shift=0.03, stretch=0.03, light=0.1, erase=0)
+RECIPE = Recipe(stages=((18, SIDE),), batch=16, rate=3e-3, new_rate=3e-3, changes=MILD)
+
+
+@pytest.fixture(scope="module")
+def batches(drawn: Path, vocabulary: Vocabulary) -> tuple[Batches, Batches]:
+    grammar = Grammar(vocabulary)
+    both = []
+    for split in ("train", "val"):
+        garments = read_garments(drawn, vocabulary, split)
+        crops, readable = squared_crops(garments, 72)
+        assert len(readable) == len(garments)
+        both.append(Batches(crops, garments, grammar))
+    return both[0], both[1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, batches: tuple[Batches, Batches]) -> Path:
+    run = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    train(RecognitionModel(vocabulary, "tiny"), batches[0], batches[1], RECIPE, run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def recognizer(trained: Path, drawn: Path, vocabulary: Vocabulary) -> Recognizer:
+    card = Card(
+        trained / "tiny.toml", {"vocabulary": vocabulary.fingerprint, "encoder": "tiny"},
+        {"side": SIDE, "n_hidden": 384, "beam": 2, "heads_weight": 0.5}, {},
+    )  # fmt: skip
+    model = RecognitionModel(vocabulary, "tiny")
+    write_card(replace(card, file=trained / "best.toml"))
+    load_weights(model, trained / "best.safetensors", vocabulary)
+    export(model, replace(card, text={**card.text, "fingerprint": fingerprint(trained / "best.safetensors")}))
+    garments = read_garments(drawn, vocabulary, "train")[::6]
+    plain = Recognizer.load("tiny", vocabulary, folder=trained)
+    write_card(replace(plain.card, lists={**calibrated(plain, garments), **thresholds(plain, garments)}))
+    return Recognizer.load("tiny", vocabulary, folder=trained)
+
+
+def test_it_learns_drawn_garments(recognizer: Recognizer, drawn: Path, vocabulary: Vocabulary) -> None:
+    judged = judge(recognizer, read_garments(drawn, vocabulary, "val"))
+    read = figures(judged, "tiny")
+    assert read["category_accuracy"] > 0.5  # one in 24 by chance
+    assert read["category_top3"] >= read["category_accuracy"]
+    assert read["precision"] > 0.5
+    assert read["guided"]["f1"] > 0.5
+    assert read["guided"]["nll"] < read["nll"]
+    low, high = read["intervals"]["category_accuracy"]
+    assert low <= read["category_accuracy"] <= high
+
+
+def test_the_exported_model_answers_as_torch_does(
+    recognizer: Recognizer, trained: Path, vocabulary: Vocabulary, batches: tuple[Batches, Batches]
+) -> None:
+    model = RecognitionModel(vocabulary, "tiny").eval()
+    load_weights(model, trained / "best.safetensors", vocabulary)
+    photos, targets = next(batches[1].evaluation(8, SIDE))
+    with torch.no_grad():
+        pooled = model.encoder(photos).pooled
+        nll = model.losses(photos, targets).sequence
+    for i in range(8):
+        look = recognizer.look_at_square(((photos[i].permute(1, 2, 0).numpy() + 1) * 127.5).round().astype(np.uint8))
+        np.testing.assert_allclose(look.pooled, pooled[i].numpy(), atol=2e-2)
+    assert torch.isfinite(nll)
+
+
+def test_training_resumes_where_it_stopped(
+    tmp_path: Path, vocabulary: Vocabulary, batches: tuple[Batches, Batches]
+) -> None:
+    """Stopping after the first epoch and going on gives the curve of a run that was never stopped."""
+    recipe = replace(RECIPE, stages=((3, 48),))
+    small = batches[1]
+    torch.manual_seed(1)
+    train(RecognitionModel(vocabulary, "tiny"), small, small, recipe, tmp_path / "whole")
+
+    class Stopped(Exception):
+        pass
+
+    def stop_after_first(log: Path) -> None:
+        if log.is_file() and len(log.read_text().splitlines()) == 1:
+            raise Stopped
+
+    torch.manual_seed(1)
+    model = RecognitionModel(vocabulary, "tiny")
+    from recognition import train as module
+
+    whole_epoch = module.train_epoch
+
+    def epoch_or_stop(*arguments: object) -> float:
+        stop_after_first(tmp_path / "halves" / "log.jsonl")
+        return whole_epoch(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(module, "train_epoch", epoch_or_stop)
+        train(model, small, small, recipe, tmp_path / "halves")
+    torch.manual_seed(99)
+    train(RecognitionModel(vocabulary, "tiny"), small, small, recipe, tmp_path / "halves")
+    curves = [
+        [json.loads(line)["val"] for line in (tmp_path / run / "log.jsonl").read_text().splitlines()]
+        for run in ("whole", "halves")
+    ]
+    assert len(curves[0]) == len(curves[1]) == 3
+    np.testing.assert_allclose(curves[0], curves[1], rtol=0.15)  # dropout draws differ after a restart
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(vocabulary: Vocabulary) -> None:
+    model = RecognitionModel(vocabulary, "tiny")
+    optimizer = make_optimizer(model, model.encoder, 1e-3, 1e-3, 0.01)
+    with pytest.raises(Diverged, match="not finite"):
+        optimize(model, optimizer, torch.tensor(float("nan"), requires_grad=True), 1.0, 5.0)
+
+
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
+    rates = [rate_at(step, 100, 0.1) for step in range(100)]
+    assert rates[9] == 1.0
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 0.001
+
+
+def test_weights_of_another_vocabulary_are_refused(
+    trained: Path, recognizer: Recognizer, vocabulary: Vocabulary
+) -> None:
+    other = Vocabulary(dict(reversed(vocabulary.groups.items())), vocabulary.categories)
+    with pytest.raises(WeightsMismatch, match="trained with vocabulary"):
+        Recognizer.load("tiny", other, folder=trained)
+
+
+def test_missing_and_damaged_weights_are_named(trained: Path, recognizer: Recognizer, tmp_path: Path) -> None:
+    with pytest.raises(WeightsMismatch, match="no weights called 'nobody'"):
+        Recognizer.load("nobody", folder=trained)
+    for name in ("tiny.toml", "tiny.encoder.onnx", "tiny.decoder.onnx"):
+        (tmp_path / name).write_bytes((trained / name).read_bytes())
+    (tmp_path / "tiny.encoder.onnx").write_bytes((trained / "tiny.encoder.onnx").read_bytes()[:5000])
+    with pytest.raises(WeightsMismatch, match=r"tiny.encoder.onnx is damaged"):
+        Recognizer.load("tiny", folder=tmp_path)
+
+
+def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    card = Card(tmp_path / "a.toml", {"data": 'CC0 "photos"'}, {"side": 192.0}, {"medians": (0.25, -1.5)})
+    write_card(card)
+    assert read_card(tmp_path / "a.toml") == card
+
+
+def test_a_photo_that_cannot_be_read_is_left_out(drawn: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    garments = read_garments(drawn, vocabulary, "val")[:6]
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    garments[2] = replace(garments[2], photo=broken)
+    crops, readable = squared_crops(garments, 32)
+    assert readable == [0, 1, 3, 4, 5]
+    assert len(crops) == 5
+
+
+def test_crops_are_kept_for_the_next_run(drawn: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    garments = read_garments(drawn, vocabulary, "val")[:6]
+    first, _ = squared_crops(garments, 32, tmp_path)
+    assert list(tmp_path.glob("crops-32-*.npy"))
+    again, _ = squared_crops(garments, 32, tmp_path)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_changes_keep_the_size_and_differ() -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 255, (72, 72, 3), np.uint8)
+    one, other = (changed(pixels, 64, Augmentation(), random) for _ in range(2))
+    assert one.shape == (64, 64, 3)
+    assert (one != other).any()
+
+
+def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path: Path) -> None:
+    for module in ("attributes.evaluate", "recognition.evaluate", "detection.evaluate", "search.evaluate"):
+        ended = subprocess.run(
+            [sys.executable, "-m", module, "--data", str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 2, module
+        assert ended.stderr.startswith("error: ")
+        assert len(ended.stderr.splitlines()) == 1
