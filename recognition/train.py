@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -36,7 +36,7 @@ class Recipe:
     clip: float = 5.0  # norm of the gradient
     patience: int = 6  # epochs without a better validation loss until the run stops
     seed: int = 7
-    changes: Augmentation = Augmentation()
+    changes: Augmentation = field(default_factory=Augmentation)
 
     @property
     def epochs(self) -> int:

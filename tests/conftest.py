@@ -1,22 +1,8 @@
 """What tests share: the vocabulary, drawn data folders, and a shop of drawn garments with the models that ship."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import pytest
-
-# Before Django reads its settings: a shop of its own, without a data folder, without throttling.
-os.environ["HABERDASH_VAR"] = tempfile.mkdtemp(prefix="haberdash-tests-")
-for name, value in {
-    "DATA": "",
-    "WEIGHTS": "",
-    "SEARCH_RATE": "",
-    "WRITE_RATE": "",
-    "THREADS": "2",
-    "DEBUG": "",
-}.items():
-    os.environ[f"HABERDASH_{name}"] = value
 
 from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary, load_vocabulary

@@ -27,9 +27,10 @@ def items(vocabulary: Vocabulary, n: int = 24) -> list[Item]:
 
 def test_a_perfect_order_has_ndcg_one_and_chance_less(vocabulary: Vocabulary) -> None:
     gallery = gather(items(vocabulary), 24, vocabulary, False)
-    perfect = lambda q: np.array(
-        [g for g in np.argsort(-gallery.gains[q], kind="stable") if not gallery.excluded[q, g]]
-    )  # noqa: E731
+
+    def perfect(q: int) -> np.ndarray:
+        return np.array([g for g in np.argsort(-gallery.gains[q], kind="stable") if not gallery.excluded[q, g]])
+
     assert label_ndcg(gallery, perfect) == pytest.approx(1)
     assert label_ndcg(gallery, by_chance(gallery, False)) < label_ndcg(gallery, by_chance(gallery, True)) < 1
 

@@ -1,5 +1,6 @@
 """The endpoints: each parses, calls one function of the catalogue, and answers."""
 
+import json
 import time
 from typing import Any, ClassVar
 
@@ -153,9 +154,18 @@ def _asked(kind: type[Any], said: Any, partial: bool = False) -> dict[str, Any]:
     if isinstance(said, QueryDict):
         plain: dict[str, Any] = {k: v for k, v in said.items() if k != "where"}
         said = {**plain, "where": said.getlist("where")} if "where" in said else plain
+        if isinstance(said.get("labels"), str):
+            said["labels"] = _json(said["labels"])
     parsed = kind(data=said, partial=partial)
     parsed.is_valid(raise_exception=True)
     return dict(parsed.validated_data)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as wrong:
+        raise Wrong("labels", f"this is not JSON: {wrong}") from wrong
 
 
 def _check_category(category: str) -> None:

@@ -124,7 +124,8 @@ def read_words(text: str, vocabulary: Vocabulary) -> tuple[list[str], str]:
         rest = rest[: named[0].start] + " " + rest[named[0].end :]
     values = sorted(((v, g.name) for g in vocabulary.groups.values() for v in g.values), key=lambda pair: -len(pair[0]))
     for value, group in values:
-        pattern = rf"(?<![\w-]){re.escape(value).replace('-', '[- ]')}(?![\w-])"
+        spelled = "[- ]".join(re.escape(part) for part in value.split("-"))
+        pattern = rf"(?<![\w-]){spelled}(?![\w-])"
         if (not named or vocabulary.applies(group, named[0].category)) and re.search(pattern, rest):
             expressions.append(f"{group}={value}")
             rest = re.sub(pattern, " ", rest)

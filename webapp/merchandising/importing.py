@@ -110,7 +110,7 @@ def with_photo_check(form: type[Any]) -> type[Any]:
             if text and photo:
                 box = Box(*(float(c) for c in text.split(",")))
                 size = self.pixels.shape[1::-1] if hasattr(self, "pixels") else (photo.width, photo.height)
-                if not (box.x0 < box.x1 <= size[0] and box.y0 < box.y1 <= size[1]):
+                if None not in size and not (box.x0 < box.x1 <= size[0] and box.y0 < box.y1 <= size[1]):
                     self.add_error("given_box", f"The region does not lie in the photo ({size[0]} x {size[1]}).")
             return cleaned
 
