@@ -31,12 +31,12 @@ Crops = npt.NDArray[np.uint8]
 class Augmentation:
     """How much a training crop is changed."""
 
-    turn_degrees: float = 12.0
-    scale: tuple[float, float] = (0.85, 1.25)  # of the side: from smaller in its square to a crop of 64 % of the area
+    turn_degrees: float = 15.0
+    scale: tuple[float, float] = (0.85, 1.4)  # of the side: from smaller in its square to a crop of half the area
     shift: float = 0.08  # of the side
     stretch: float = 0.1  # of one side against the other
     light: float = 0.25  # brightness and contrast
-    erase: float = 0.25  # chance of a rectangle being covered
+    erase: float = 0.35  # chance of a rectangle being covered
     erased_side: tuple[float, float] = (0.15, 0.4)
 
 

@@ -14,12 +14,13 @@ from attributes.report import fail, positive
 from attributes.sequence import Grammar
 from attributes.vocabulary import load_vocabulary
 from recognition.backbones import ENCODERS, MissingWeights
-from recognition.checkpoints import load_checkpoint, log_line, save_checkpoint, save_weights
+from recognition.cards import WeightsMismatch
+from recognition.checkpoints import load_checkpoint, load_weights, log_line, save_checkpoint, save_weights
 from recognition.dataset import Augmentation, Batches, held_out, squared_crops
 from recognition.model import RecognitionModel
 from recognition.optimization import bf16, keep_freed_memory, make_optimizer, optimize, rate_at
 
-KEPT_SIDE = 224  # pixels of the squares that crops are drawn from
+KEPT_SIDE = 288  # pixels of the squares that crops are drawn from
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="name of the run, kept under --runs")
     parser.add_argument("--encoder", choices=ENCODERS, default="mobilenet_v2")
     parser.add_argument("--start", type=Path, help="ImageNet weights that the encoder starts from (safetensors)")
+    parser.add_argument("--init", help="name of a run whose best weights are trained further")
+    parser.add_argument("--rate", type=float, default=Recipe.rate, help="peak learning rate of the encoder")
+    parser.add_argument("--new-rate", type=float, default=Recipe.new_rate, help="of decoder and heads")
     parser.add_argument("--stages", type=parse_stages, default=Recipe.stages, help="EPOCHS@SIDE,... (10@160,3@192)")
     parser.add_argument("--runs", type=Path, default=Path("var/runs"), help="where checkpoints and logs go")
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="processor threads")
@@ -145,14 +149,16 @@ def main() -> None:
         garments = [g for g in read_garments(arguments.data, vocabulary, "train") if not held_out(g)]
         validation = read_garments(arguments.data, vocabulary, "val")
         model = RecognitionModel(vocabulary, arguments.encoder, arguments.start)
-    except (BadDataFolder, MissingWeights) as wrong:
+        if arguments.init:
+            load_weights(model, arguments.runs / arguments.init / "best.safetensors", vocabulary)
+    except (BadDataFolder, MissingWeights, WeightsMismatch) as wrong:
         fail(str(wrong))
     batches = []
     for split in (garments, validation):
         crops, readable = squared_crops(split, KEPT_SIDE, arguments.runs / "crops")
         batches.append(Batches(crops, [split[i] for i in readable], grammar))
     model = model.to(memory_format=torch.channels_last)
-    recipe = Recipe(stages=arguments.stages, seed=arguments.seed)
+    recipe = Recipe(arguments.stages, rate=arguments.rate, new_rate=arguments.new_rate, seed=arguments.seed)
     best = train(model, batches[0], batches[1], recipe, arguments.runs / arguments.name)
     print(f"best validation loss {best:.3f}; export it with python -m recognition.export --run {arguments.name}")
 
