@@ -12,29 +12,38 @@ from PIL import Image
 from attributes.labels import Box
 from attributes.vocabulary import Vocabulary, load_vocabulary
 from detection.guidance import Found, rejected_unless
+from detection.second_opinion import second_opinion
 from recognition.cards import Card, read_card
 from recognition.images import Pixels
-from recognition.recognizer import open_session
+from recognition.recognizer import Recognizer, open_session
 
 WEIGHTS = Path(__file__).with_name("weights")
 SERVED = "faster_rcnn"
 
 
 class Detector:
-    """Finds garments of all categories at once."""
+    """Finds garments of all categories at once; with a recognizer, the two agree on what each is."""
 
-    def __init__(self, vocabulary: Vocabulary, card: Card, threads: int = 2) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, card: Card, threads: int = 2, recognizer: Recognizer | None = None
+    ) -> None:
         card.check(vocabulary)
+        self.recognizer = recognizer
         self.card, self.vocabulary = card, vocabulary
         self.side = int(card.numbers["side"])
         self._session = open_session(card.file.with_suffix(".onnx"), threads)
 
     @classmethod
     def load(
-        cls, name: str = SERVED, vocabulary: Vocabulary | None = None, threads: int = 2, folder: Path = WEIGHTS
+        cls,
+        name: str = SERVED,
+        vocabulary: Vocabulary | None = None,
+        threads: int = 2,
+        folder: Path = WEIGHTS,
+        recognizer: Recognizer | None = None,
     ) -> "Detector":
         """Open the exported detector called `name`. Raises WeightsMismatch, saying what differs."""
-        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), threads)
+        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), threads, recognizer)  # fmt: skip
 
     def find(self, photo: Pixels, guide: str | None = None) -> list[Found]:
         """Return the garments in `photo`, best first; of class `guide` only where one is given.
@@ -55,4 +64,7 @@ class Detector:
             Found(names[int(c) - 1], float(s), Box(*(float(x) for x in box)))
             for box, c, s in zip(boxes, classes, scores, strict=True)
         ]
-        return sorted(rejected_unless(found, guide), key=lambda f: -f.score)
+        found.sort(key=lambda f: -f.score)
+        if self.recognizer is not None:
+            found = second_opinion(self.recognizer, photo, found)
+        return rejected_unless(found, guide)

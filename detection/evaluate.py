@@ -142,7 +142,8 @@ def main() -> None:
     try:
         photos = read_boxes(Path(arguments.data), vocabulary, arguments.split)
         photos = [photos[i] for i in evenly(len(photos), arguments.limit)]
-        detector, recognizer = Detector.load(name), Recognizer.load()
+        recognizer = Recognizer.load()
+        detector = Detector.load(name, recognizer=recognizer)
         detections, read, ms = [], [], []
         for photo in progress(photos, len(photos), "find"):
             pixels = open_photo(photo.photo)

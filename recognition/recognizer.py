@@ -5,6 +5,7 @@ Shapes in this module:
     C  channels of the last map           M  channels of the middle map      L  logits of the heads
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -120,6 +121,14 @@ class Recognizer:
         """Encode one squared crop, (S, S, 3)."""
         pooled, middle, heads = self._encoder.run(None, {"photos": normalize(pixels)[None]})
         return Look(np.asarray(pooled)[0], np.asarray(middle)[0], np.asarray(heads)[0])
+
+    def category_probabilities(self, photo: Pixels, boxes: Sequence[Box]) -> Floats:
+        """The heads' probability of every category for several regions of a photo at once; (R, n_categories)."""
+        squares = np.stack([square(crop(photo, box), self.side) for box in boxes])
+        _, _, heads = self._encoder.run(None, {"photos": normalize(squares)})
+        logits = np.asarray(heads)[:, : len(self.vocabulary.categories)]
+        exponents = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(exponents / exponents.sum(1, keepdims=True), np.float32)
 
     def words(self, look: Look) -> Words:
         """The grammar with this photo's head scores."""

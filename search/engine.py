@@ -55,14 +55,16 @@ class Engine:
         """The words that everything here speaks."""
         return self.recognizer.vocabulary
 
-    def see(self, photo: Pixels, category: str | None = None, box: Box | None = None) -> Seen:
+    def see(
+        self, photo: Pixels, category: str | None = None, box: Box | None = None, only_region: bool = False
+    ) -> Seen:
         """Find and read the garment of a photo (SK Planet 2017, figure 2).
 
-        Option 1: the model picks the category. Option 2: `category` guides. Option 3: `box` is drawn. Raises BadBox,
-        UnknownAttribute.
+        Option 1: the model picks the category. Option 2: `category` guides. Option 3: `box` is drawn.
+        only_region: do not look for other garments when `box` says where to look. Raises BadBox, UnknownAttribute.
         """
         clock = _Clock()
-        garments = self.detector.find(photo)
+        garments = [] if box is not None and only_region else self.detector.find(photo)
         clock.lap("detect")
         guide = category or self._guide(photo, garments, box)
         region = _drawn(photo, box, category) if box else choose(garments, guide, self.vocabulary)

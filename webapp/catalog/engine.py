@@ -32,7 +32,7 @@ def _open() -> Engine:
     words = load_vocabulary()
     folder = Path(settings.WEIGHTS) if settings.WEIGHTS else None
     recognizer = Recognizer.load(settings.RECOGNIZER, words, settings.THREADS, folder or recognition.WEIGHTS)
-    detector = Detector.load(settings.DETECTOR, words, settings.THREADS, folder or detection.WEIGHTS)
+    detector = Detector.load(settings.DETECTOR, words, settings.THREADS, folder or detection.WEIGHTS, recognizer)
     extractor = Extractor(recognizer)
     index = Index(Path(settings.INDEX_DIR), words, extractor.space.n_bits, extractor.name)
     return Engine(recognizer, detector, index, extractor)

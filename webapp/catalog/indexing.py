@@ -134,7 +134,7 @@ def look_at(product: Product) -> None:
         raise BadImage(f"the photo is missing: {wrong}") from wrong
     given = Box(*(float(c) for c in product.given_box.split(","))) if product.given_box else None
     guide = _guide(product)
-    seen = engine.see(photo, guide, given)
+    seen = engine.see(photo, guide, given, only_region=True)
     region = seen.region.box
     product.seen_box = ",".join(f"{c:.1f}" for c in region) if region is not None else ""
     product.code, product.colour = seen.features.code.tobytes(), seen.features.colour.tobytes()

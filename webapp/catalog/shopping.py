@@ -69,8 +69,18 @@ def find(wish: Wish) -> Found:
             Query(where=where, limit=wish.page.limit, offset=wish.page.offset, generation=wish.page.generation,
                   among=_sorted_skus(wish, seen, where))
         )  # fmt: skip
+    if wish.words and not answer.total and not answer.relaxed:
+        answer = answer._replace(relaxed=_without_words(wish, where))
     products = _products([h.sku for h in (*answer.hits, *answer.relaxed)])
     return Found(answer, _results(answer.hits, products), _results(answer.relaxed, products), seen)
+
+
+def _without_words(wish: Wish, where: Where) -> list[Hit]:
+    """What would be found if the words needed not stand in the title: words are no dead end."""
+    nearest = door.engine().index.search(
+        Query(where=where, limit=wish.page.limit, among=_sorted_skus(replace(wish, words=""), None, where))
+    )
+    return [h._replace(breaks=(f"words={wish.words}",)) for h in nearest.hits]
 
 
 def see(photo: ShopperPhoto, category: str | None, box: Box | None) -> Seen:

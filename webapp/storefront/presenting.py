@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from django.urls import reverse
+
 from attributes.labels import Box
 from attributes.vocabulary import Vocabulary
 from detection.guidance import Origin
 from search.engine import Seen
 from search.index import Why
+from webapp.catalog.labels import SaidLabel
 from webapp.catalog.models import Product, ShopperPhoto
 from webapp.catalog.shopping import SORTS, Found, Result
 from webapp.storefront.address import Address
@@ -64,6 +67,7 @@ class Tile(NamedTuple):
     product: Product
     why: str
     breaks: str
+    similar: str
 
 
 class Facet(NamedTuple):
@@ -123,7 +127,7 @@ def present(
 
 
 def _headline(total: int, address: Address, vocabulary: Vocabulary, about: str) -> str:
-    chosen = [w.partition("=")[2] for w in address.where if "!" not in w and ">" not in w and "<" not in w]
+    chosen = [label for group, label in vocabulary.labels if f"{group}={label}" in address.where]
     category = address.category or next((v for v in chosen if v in vocabulary.categories), "")
     words = [said(v) for v in chosen if v != category]
     noun = vocabulary.categories[category].plural if category in vocabulary.categories else "products"
@@ -222,7 +226,13 @@ def _facets(found: Found, address: Address, vocabulary: Vocabulary) -> list[Face
 
 def _tile(result: Result, vocabulary: Vocabulary) -> Tile:
     breaks = "; ".join(_break(b, result) for b in result.hit.breaks)
-    return Tile(result.product, why_line(result.hit.why, vocabulary), breaks)
+    return Tile(result.product, why_line(result.hit.why, vocabulary), breaks, similar_to(result.product, result.labels))
+
+
+def similar_to(product: Product, labels: Sequence[SaidLabel]) -> str:
+    """The address of what looks like a product, in its own category: a filter that shows and can be taken off."""
+    category = tuple(f"category={s.value}" for s in labels if s.group == "category")
+    return str(Address(reverse("similar", args=[product.sku]), where=category))
 
 
 def _break(expression: str, result: Result) -> str:

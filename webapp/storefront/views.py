@@ -23,7 +23,7 @@ from webapp.catalog.models import Product, ShopperPhoto
 from webapp.catalog.photos import PhotoExpired
 from webapp.catalog.shopping import SORTS, Wish
 from webapp.storefront.address import Address
-from webapp.storefront.presenting import Link, ResultsPage, heading, present, said
+from webapp.storefront.presenting import Link, ResultsPage, heading, present, said, similar_to
 
 N_ARRIVALS = 12
 N_ALIKE = 12
@@ -133,10 +133,12 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
         href = str(Address(reverse("browse"), where=tuple(filters)))
         links.append(Link(said(label.value), href, note=heading(label.group)))
     try:
-        alike = _ask(Address(reverse("similar", args=[sku])), None, shown).tiles[:N_ALIKE]
+        where = (f"category={category}",) if category else ()
+        alike = _ask(Address(reverse("similar", args=[sku]), where=where), None, shown).tiles[:N_ALIKE]
     except UnknownProduct:
         alike = []
-    return render(request, "storefront/product.html", {"product": shown, "labels": links, "alike": alike})
+    context = {"product": shown, "labels": links, "alike": alike, "similar": similar_to(shown, held)}
+    return render(request, "storefront/product.html", context)
 
 
 @require_GET
