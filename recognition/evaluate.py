@@ -92,15 +92,17 @@ def _judge_one(recognizer: Recognizer, garment: Garment, photo: Pixels) -> Judge
 
 def label_scores(judged: Sequence[Judged], guided: bool, groups: set[str] | None = None) -> Scores:
     """Pooled precision, recall and F1 over all labels, or those of some groups; a given category does not count."""
-    hits = n_predicted = n_true = 0
-    for one in judged:
-        predicted = {p for p in one.predicted(guided) if groups is None or p[0] in groups}
-        true = {p for p in one.true if groups is None or p[0] in groups}
-        if guided:
-            true = {p for p in true if p[0] != "category"}
-        hits += len(predicted & true)
-        n_predicted += len(predicted)
-        n_true += len(true)
+    counted = groups or {g for g in ("category", *load_vocabulary().groups) if not (guided and g == "category")}
+    return pooled_scores(
+        [{p for p in one.predicted(guided) if p[0] in counted} for one in judged],
+        [{p for p in one.true if p[0] in counted} for one in judged],
+    )
+
+
+def pooled_scores(predicted: Sequence[set[Pair]], true: Sequence[set[Pair]]) -> Scores:
+    """Counts pooled over items as rates."""
+    hits = sum(len(p & t) for p, t in zip(predicted, true, strict=True))
+    n_predicted, n_true = sum(map(len, predicted)), sum(map(len, true))
     precision, recall = hits / max(n_predicted, 1), hits / max(n_true, 1)
     return Scores(precision, recall, 2 * hits / max(n_predicted + n_true, 1), n_true)
 

@@ -97,6 +97,7 @@ class Recognizer:
         self.card, self.vocabulary, self.grammar = card, vocabulary, Grammar(vocabulary)
         self.side = int(card.numbers["side"])
         self.beam = int(card.numbers.get("beam", 1))
+        self.mirror = bool(card.numbers.get("mirror", 0))
         self.heads_weight = card.numbers.get("heads_weight", 0.0)
         self.layout = HeadLayout(vocabulary)
         self._encoder = open_session(card.file.with_suffix(".encoder.onnx"), threads)
@@ -118,9 +119,10 @@ class Recognizer:
         return self.look_at_square(square(crop(photo, box), self.side))
 
     def look_at_square(self, pixels: Pixels) -> Look:
-        """Encode one squared crop, (S, S, 3)."""
-        pooled, middle, heads = self._encoder.run(None, {"photos": normalize(pixels)[None]})
-        return Look(np.asarray(pooled)[0], np.asarray(middle)[0], np.asarray(heads)[0])
+        """Encode one squared crop, (S, S, 3); where the card says so also its mirror image, and take the mean."""
+        views = np.stack([pixels, pixels[:, ::-1]]) if self.mirror else pixels[None]
+        pooled, middle, heads = self._encoder.run(None, {"photos": normalize(views)})
+        return Look(*(np.asarray(seen).mean(0) for seen in (pooled, middle, heads)))
 
     def category_probabilities(self, photo: Pixels, boxes: Sequence[Box]) -> Floats:
         """The heads' probability of every category for several regions of a photo at once; (R, n_categories)."""

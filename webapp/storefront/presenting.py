@@ -237,6 +237,8 @@ def similar_to(product: Product, labels: Sequence[SaidLabel]) -> str:
 
 def _break(expression: str, result: Result) -> str:
     """What differs on a near miss: what the product has instead."""
+    if expression.startswith("words="):
+        return f"without “{expression.removeprefix('words=')}”"
     group = expression.split("=", maxsplit=1)[0].rstrip("!<>").split(" ")[0]
     if group == "price":
         return f"costs {result.product.price}" if result.product.price is not None else "has no price"
