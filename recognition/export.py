@@ -28,7 +28,7 @@ from recognition.model import RecognitionModel
 from recognition.onnx_export import to_onnx
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
 
-HEADS_WEIGHTS = (0.0, 1.0, 2.0)
+HEADS_WEIGHTS = (0.0, 1.0, 2.0, 4.0)
 BEAMS = (1, 4)
 
 
@@ -77,10 +77,11 @@ def fingerprint(file: Path) -> str:
 
 
 def thresholds(recognizer: Recognizer, garments: Sequence[Garment]) -> dict[str, tuple[float, ...]]:
-    """Medians over training garments of every channel, last and middle: where the appearance codes cut."""
+    """Means and medians over training garments of every channel: where the appearance codes cut."""
     crops, _ = squared_crops(garments, recognizer.side)
     looks = [recognizer.look_at_square(np.asarray(c)) for c in progress(crops, len(crops), "code thresholds")]
     return {
+        "pooled_mean": tuple(np.mean([x.pooled for x in looks], 0).tolist()),
         "pooled_median": tuple(np.median([x.pooled for x in looks], 0).tolist()),
         "middle_median": tuple(np.median([x.middle for x in looks], 0).tolist()),
     }
@@ -155,7 +156,7 @@ def main() -> None:
     card = choose(card, validation)
     recognizer = Recognizer(vocabulary, card)
     kept = [g for g in training if held_out(g)]
-    used = [g for g in training if not held_out(g)][::4]
+    used = [g for g in training if not held_out(g)][::8]
     card = replace(card, lists={**calibrated(recognizer, kept), **thresholds(recognizer, used)})
     write_card(card)
     shutil.copyfile(source, card.file.with_suffix(".safetensors"))

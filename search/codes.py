@@ -5,12 +5,13 @@ Shapes in this module:
 """
 
 from collections.abc import Callable
+from hashlib import shake_256
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from recognition.cards import Card
+from recognition.cards import Card, WeightsMismatch
 from recognition.recognizer import Look
 
 Codes = npt.NDArray[np.uint64]
@@ -43,16 +44,23 @@ class CodeSpace(NamedTuple):
         return np.asarray(binarize(self.activations(look)[None], self.thresholds)[0])
 
 
-def code_space(card: Card, name: str = "last-median") -> CodeSpace:
+def code_space(card: Card, name: str = "projected") -> CodeSpace:
     """Return the code space called `name` of a recognizer. Raises KeyError for an unknown one.
 
-    last-median: the last map, each channel cut at its median over the training garments: every bit is set in half of
-    them. Measured on val against cutting at zero and against two depths (docs/models.md).
+    projected: the last map about its mean, projected on as many random directions as it has channels, cut at zero
+    (Charikar 2002: the share of equal bits estimates the angle). Measured on val, label nDCG@10: 0.003 to 0.006 below the
+    floats; cutting every channel at its own median loses 0.019, since more than half of the activations are zero.
+    last-median: the last map, each channel cut at its median over training garments.
     two-depths: the last and a middle map, cut at zero (SK Planet 2017, section 3.3), for comparison.
     """
-    last, middle = card.lists["pooled_median"], card.lists["middle_median"]
+    last, middle = _list(card, "pooled_median"), _list(card, "middle_median")
+    if name == "projected":
+        mean, directions = _list(card, "pooled_mean"), random_directions(len(last))
+        return CodeSpace(
+            name, np.zeros_like(last), lambda look: np.asarray((look.pooled - mean) @ directions, np.float32)
+        )
     return {
-        "last-median": CodeSpace(name, np.array(last, np.float32), lambda look: look.pooled),
+        "last-median": CodeSpace(name, last, lambda look: look.pooled),
         "two-depths": CodeSpace(
             name,
             np.zeros(len(last) + len(middle), np.float32),
@@ -61,7 +69,20 @@ def code_space(card: Card, name: str = "last-median") -> CodeSpace:
     }[name]
 
 
-CODES = ("last-median", "two-depths")
+CODES = ("projected", "last-median", "two-depths")
+
+
+def random_directions(n: int) -> Floats:
+    """(n, n) of +1 and -1, the same for ever: codes in an index must not depend on a library's random numbers."""
+    drawn = shake_256(b"haberdash").digest(-(-n * n // 8))
+    bits = np.unpackbits(np.frombuffer(drawn, np.uint8))[: n * n]
+    return np.asarray(bits.reshape(n, n) * 2.0 - 1.0, np.float32)
+
+
+def _list(card: Card, name: str) -> Floats:
+    if name not in card.lists:
+        raise WeightsMismatch(f"{card.file.name} has no {name}; export the weights again")
+    return np.array(card.lists[name], np.float32)
 
 
 def binarize(activations: Floats, thresholds: Floats) -> Codes:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from attributes.labels import Box
 from recognition.images import Pixels, crop
 from recognition.recognizer import Look, Recognizer
-from search.codes import Codes, code_space
+from search.codes import CODES, Codes, code_space
 from search.colour import Histogram, histogram
 
 
@@ -19,7 +19,7 @@ class Features(NamedTuple):
 class Extractor:
     """Turns what the encoder saw, and the pixels, into features."""
 
-    def __init__(self, recognizer: Recognizer, codes: str = "last-median") -> None:
+    def __init__(self, recognizer: Recognizer, codes: str = CODES[0]) -> None:
         self.space = code_space(recognizer.card, codes)
         # Features of different weights or codes cannot be compared; an index carries this name.
         weights = recognizer.card.text.get("fingerprint", recognizer.card.file.stem)

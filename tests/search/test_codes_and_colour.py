@@ -1,5 +1,7 @@
 """Codes and colour histograms."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from recognition.cards import Card
 from recognition.recognizer import Look
-from search.codes import WidthMismatch, binarize, code_space, hamming
+from search.codes import WidthMismatch, binarize, code_space, hamming, random_directions
 from search.colour import N_BINS, TOTAL, distance, histogram
 
 
@@ -27,14 +29,37 @@ def test_codes_of_different_widths_are_not_compared() -> None:
 
 
 def test_code_spaces() -> None:
-    from pathlib import Path
-
-    card = Card(Path("a.toml"), {}, {}, {"pooled_median": (0.5, -0.5, 0.0), "middle_median": (0.1, 0.2)})
+    lists = {"pooled_median": (0.5, -0.5, 0.0), "middle_median": (0.1, 0.2), "pooled_mean": (0.0, 0.0, 0.0)}
+    card = Card(Path("a.toml"), {}, {}, lists)
     look = Look(np.array([1, -1, 0.1], np.float32), np.array([-1, 2], np.float32), np.zeros(1, np.float32))
-    assert code_space(card).encode(look).tolist() == [0b101]
+    assert code_space(card, "last-median").encode(look).tolist() == [0b101]
     paper = code_space(card, "two-depths")
     assert paper.n_bits == 5
     assert paper.encode(look).tolist() == [0b10101]
+
+
+def test_projected_codes_estimate_the_angle() -> None:
+    random = np.random.default_rng(0)
+    n = 1024
+    lists = {"pooled_median": (0.0,) * n, "middle_median": (0.0,), "pooled_mean": tuple(random.normal(size=n))}
+    space = code_space(Card(Path("a.toml"), {}, {}, lists))
+    mean = np.array(lists["pooled_mean"])
+    for share in (0.0, 0.3, 0.7, 1.0):
+        one, noise = random.normal(size=(2, n))
+        other = share * one + (1 - share) * noise
+        looks = [
+            Look((v + mean).astype(np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)) for v in (one, other)
+        ]
+        codes = np.stack([space.encode(look) for look in looks])
+        cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+        assert hamming(codes[:1], codes[1])[0] / n == pytest.approx(np.arccos(min(cosine, 1)) / np.pi, abs=0.05)
+
+
+def test_directions_are_the_same_for_ever() -> None:
+    drawn = random_directions(64)
+    assert set(np.unique(drawn)) == {-1.0, 1.0}
+    assert abs(drawn.mean()) < 0.05
+    assert drawn[0, :8].tolist() == [-1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
