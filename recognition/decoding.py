@@ -1,7 +1,7 @@
 """Spelling a garment's labels one token at a time under the grammar: greedy, beam and sampled, free or guided (numpy).
 
-The LSTM's distribution may be joined by the heads' (a product of experts): a token's head score is the log-probability
-of its label plus that of every label it skips being absent.
+The LSTM's distribution may be joined by the heads' (their weighted geometric mean): a token's head score is the
+log-probability of its label plus that of every label it skips being absent.
 
 Shapes in this module:
     N  hypotheses      V  tokens of the vocabulary      H  hidden units      C  pooled channels      L  head logits
@@ -60,7 +60,8 @@ class Words:
         allowed = _allowed(self.grammar, *_place(self.grammar, prefix))
         logp = _log_softmax(logits[allowed])
         if self.weight:
-            logp = _log_softmax(logp + self.weight * _log_softmax(self._head_scores(prefix, allowed)))
+            heads = _log_softmax(self._head_scores(prefix, allowed))
+            logp = _log_softmax((logp + self.weight * heads) / (1 + self.weight))
         return allowed, logp
 
     def _head_scores(self, prefix: tuple[int, ...], allowed: npt.NDArray[np.int64]) -> Floats:
