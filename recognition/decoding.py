@@ -61,7 +61,7 @@ class Words:
         logp = _log_softmax(logits[allowed])
         if self.weight:
             heads = _log_softmax(self._head_scores(prefix, allowed))
-            logp = _log_softmax((logp + self.weight * heads) / (1 + self.weight))
+            logp = _log_softmax(np.asarray((logp + self.weight * heads) / (1 + self.weight), np.float32))
         return allowed, logp
 
     def _head_scores(self, prefix: tuple[int, ...], allowed: npt.NDArray[np.int64]) -> Floats:
