@@ -49,10 +49,10 @@ def rejected_unless(found: Sequence[Found], guide: str | None) -> list[Found]:
 def choose(found: Sequence[Found], guide: str | None, vocabulary: Vocabulary) -> Region:
     """Return the region that `guide` means: its own best box, else a related category's, else the whole photo.
 
-    found: best first. Without a guide the best-scored garment that would be shown is chosen.
+    found: best first. Without a guide the most prominent garment that would be shown is chosen.
     """
     if guide is None:
-        best = next((f for f in found if f.score >= SHOWN), None)
+        best = max((f for f in found if f.score >= SHOWN), key=_prominence, default=None)
         return Region(best.box, best.category, Origin.GUIDE) if best else Region(None, None, Origin.WHOLE)
     for category in (guide, *vocabulary.categories[guide].related):
         own = category == guide
@@ -61,6 +61,11 @@ def choose(found: Sequence[Found], guide: str | None, vocabulary: Vocabulary) ->
             if garment.score >= least:
                 return Region(garment.box, garment.category, Origin.GUIDE if own else Origin.RELATED)
     return Region(None, None, Origin.WHOLE)
+
+
+def _prominence(garment: Found) -> float:
+    """Score times the box's size: shoes are found most surely, but a coat is what a street photo is about."""
+    return float(garment.score * garment.box.area**0.5)
 
 
 def shown(found: Sequence[Found], least: float = SHOWN) -> list[Found]:

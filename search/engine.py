@@ -16,6 +16,10 @@ from search.index import Answer, Index, Query
 from search.ranking import Preference
 from search.where import Where
 
+# Confidence from which the category read from the whole photo is looked for. Right are then 0.65 of 80 single garments and 0.68
+# of 80 street photos of val; at 0.75 0.68 and 0.60, without the reading 0.53 and 0.68.
+SURE = 0.95
+
 
 class BadBox(ValueError):
     """A rectangle outside the photo, or none at all."""
@@ -78,10 +82,16 @@ class Engine:
         return Seen(tuple(shown(garments)), region, reading, features, wishes, clock.laps)
 
     def _guide(self, photo: Pixels, garments: Sequence[Found], box: Box | None) -> str | None:
-        """Option 1's category: the surest garment's, where the detector is sure of any; else what the photo reads as."""
-        if box is not None or shown(garments):
+        """Option 1's category: what the whole photo reads as, where that is sure or was found; else none.
+
+        The detector knows street photos and sees bags in a photo of nothing but a pair of shorts; the recognizer knows
+        single garments and not streets.
+        """
+        if box is not None:
             return None
-        return self.recognizer.describe(photo).category
+        read = self.recognizer.describe(photo).read[0]
+        offered = {g.category for g in shown(garments)}
+        return read.value if not offered or read.value in offered or read.confidence >= SURE else None
 
     def search(self, seen: Seen, where: Where, page: Page) -> Answer:
         """Return the products nearest to what was seen, among those that match `where`."""

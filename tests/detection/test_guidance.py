@@ -34,8 +34,10 @@ def test_and_then_to_the_whole_photo(vocabulary: Vocabulary) -> None:
     assert region == (None, None, Origin.WHOLE)
 
 
-def test_without_a_guide_the_surest_garment_is_chosen(vocabulary: Vocabulary) -> None:
+def test_without_a_guide_the_most_prominent_garment_is_chosen(vocabulary: Vocabulary) -> None:
     assert choose(FOUND, None, vocabulary).box == COAT.box
+    sure_shoes = Found("shoes", 0.99, SHOES.box)
+    assert choose([sure_shoes, DRESS], None, vocabulary).box == DRESS.box
     assert choose([SHOES], None, vocabulary).origin is Origin.WHOLE
 
 
