@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from recognition.resception import ResCeption
 
-MOBILENET_FROZEN = 4  # first blocks kept as ImageNet left them: strides 2 and 4, half of the training time
+MOBILENET_FROZEN = 4  # first blocks kept as ImageNet left them: strides 2 and 4, whose maps are the largest
 
 
 class MissingWeights(FileNotFoundError):

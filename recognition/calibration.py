@@ -36,7 +36,7 @@ class Calibration:
 def fit(seen: Floats, right: npt.NDArray[np.bool_], ridge: float = 1.0) -> Calibration:
     """Fit by Newton's method with a small penalty towards zero.  seen: (N, K); right: (N,)."""
     weights = np.zeros(seen.shape[1])
-    for _ in range(50):  # converges in under ten steps
+    for _ in range(50):
         p = _logistic(seen @ weights)
         gradient = seen.T @ (right - p) - ridge * weights
         curvature = (seen * (p * (1 - p))[:, None]).T @ seen + ridge * np.eye(seen.shape[1])

@@ -27,9 +27,9 @@ KEPT_SIDE = 288  # pixels of the squares that crops are drawn from
 class Recipe:
     """What may be turned about a training run."""
 
-    stages: tuple[tuple[int, int], ...] = ((10, 160), (3, 192))  # (epochs, side): small first, twice as fast
+    stages: tuple[tuple[int, int], ...] = ((10, 160), (3, 192))  # (epochs, side): small first, which is faster
     batch: int = 64
-    rate: float = 5e-4  # of the encoder at its peak; 1e-3 lets a network without batch norms diverge
+    rate: float = 5e-4  # of the encoder at its peak
     new_rate: float = 1.5e-3  # of decoder and heads, which start from nothing
     weight_decay: float = 0.03
     warm_up: float = 0.06  # share of the steps

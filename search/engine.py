@@ -71,8 +71,9 @@ class Engine:
         """
         clock = _Clock()
         garments = [] if box is not None and only_region else self.detector.find(photo)
+        offered = shown(garments)
         clock.lap("detect")
-        guide = category or self._guide(photo, garments, box)
+        guide = category if category or box else self._guide(photo, offered)
         region = _drawn(photo, box, category) if box else choose(garments, guide, self.vocabulary)
         look = self.recognizer.look(photo, region.box)
         reading = self.recognizer.read(look, category)
@@ -81,20 +82,18 @@ class Engine:
         clock.lap("features")
         ids = self.vocabulary.label_ids
         wishes = tuple(Preference(ids[r.group, r.value], r.confidence) for r in reading.read)
-        return Seen(tuple(shown(garments)), region, reading, features, wishes, clock.laps)
+        return Seen(tuple(offered), region, reading, features, wishes, clock.laps)
 
-    def _guide(self, photo: Pixels, garments: Sequence[Found], box: Box | None) -> str | None:
+    def _guide(self, photo: Pixels, offered: Sequence[Found]) -> str | None:
         """Option 1's category: what the whole photo reads as, where that is sure or was found; else none.
 
         The detector knows street photos and sees bags in a photo of nothing but a pair of shorts; the recognizer knows
         single garments and not streets.
         """
-        if box is not None:
-            return None
         read = self.recognizer.describe(photo).read[0]
-        offered = {g.category for g in shown(garments)}
-        large = any(g.box.area >= LEAST_SHARE * full_box(photo).area for g in shown(garments))
-        return read.value if not large or read.value in offered or read.confidence >= SURE else None
+        was_found = any(g.category == read.value for g in offered)
+        has_large = any(g.box.area >= LEAST_SHARE * full_box(photo).area for g in offered)
+        return read.value if was_found or not has_large or read.confidence >= SURE else None
 
     def search(self, seen: Seen, where: Where, page: Page) -> Answer:
         """Return the products nearest to what was seen, among those that match `where`."""

@@ -23,7 +23,7 @@ from webapp.catalog import photos
 from webapp.catalog.labels import effective
 from webapp.catalog.models import Job, Label, OutboxEntry, Product, Source
 
-BATCH = 64  # products that become visible together; about two seconds of looking at photos
+BATCH = 64  # products that become visible together; some seconds of looking at photos
 RELABELED = 2000  # products whose photos were seen already: cheap, so many at once
 TILE = (360, 450)  # pixels of a result's picture, 4:5
 
