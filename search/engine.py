@@ -12,7 +12,8 @@ from detection.guidance import Found, Origin, Region, choose, shown
 from recognition.images import Pixels, full_box
 from recognition.recognizer import Reading, Recognizer
 from search.features import Extractor, Features
-from search.index import Answer, Index, Query
+from search.index import Index
+from search.query import Answer, Query
 from search.ranking import Preference
 from search.where import Where
 
@@ -101,11 +102,7 @@ class Engine:
 
     def similar(self, sku: str, where: Where, page: Page) -> Answer:
         """Return the products nearest to one that is indexed, itself left out. Raises UnknownProduct."""
-        entry = self.index.entry(sku)
-        wishes = [Preference(label, 1.0) for label in entry.labels]
-        return self.index.search(
-            Query(Features(entry.code, entry.colour), wishes, where, *page, without=frozenset({sku}))
-        )
+        return self.index.similar(sku, Query(None, (), where, *page))
 
 
 def _drawn(photo: Pixels, box: Box, category: str | None) -> Region:

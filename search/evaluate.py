@@ -25,7 +25,7 @@ from search import ranking
 from search.codes import CODES, CodeSpace
 from search.features import Extractor, Features
 from search.ranking import DEFAULT, Preference, Weights
-from search.segment import NO_PRICE, Segment
+from search.layer import Entry, Schema, Table, table_of
 
 Floats = npt.NDArray[np.float64]
 Ranker = Callable[[int], npt.NDArray[np.int64]]  # a query's position to the whole gallery's rows, nearest first
@@ -46,7 +46,7 @@ class Gallery:
 
     items: Sequence[Item]
     n_queries: int
-    segment: Segment
+    table: Table
     gains: Floats  # (Q, G) Jaccard index of the true label sets
     excluded: npt.NDArray[np.bool_]  # (Q, G)
     same_category: npt.NDArray[np.bool_]  # (Q, G)
@@ -92,8 +92,8 @@ def reshot(photo: Pixels, garment: Garment) -> Pixels:
 
 def gather(items: Sequence[Item], n_queries: int, vocabulary: Vocabulary, all_groups: bool) -> Gallery:
     """Put items into a gallery whose first `n_queries` are the queries."""
-    segment = _segment([i.features for i in items], [i.garment for i in items], vocabulary)
-    has = segment.has.astype(np.float64)
+    table = _table([i.features for i in items], [i.garment for i in items], vocabulary)
+    has = np.unpackbits(table.labels.view(np.uint8), axis=1, bitorder="little").astype(np.float64)
     shared = has[:n_queries] @ has.T
     union = has[:n_queries].sum(1)[:, None] + has.sum(1)[None] - shared
     groups = np.array([i.garment.group for i in items])
@@ -102,20 +102,18 @@ def gather(items: Sequence[Item], n_queries: int, vocabulary: Vocabulary, all_gr
     if not all_groups:
         excluded |= groups[:n_queries, None] == groups[None]
     return Gallery(
-        items, n_queries, segment, shared / union, excluded, categories[:n_queries, None] == categories[None]
+        items, n_queries, table, shared / union, excluded, categories[:n_queries, None] == categories[None]
     )
 
 
-def _segment(features: Sequence[Features], garments: Sequence[Garment], vocabulary: Vocabulary) -> Segment:
-    """The gallery as the index would hold it, in memory and in the gallery's order."""
-    has = np.zeros((len(garments), len(vocabulary.labels)), np.uint8)
-    for row, garment in enumerate(garments):
-        has[row, [vocabulary.label_ids[pair] for pair in garment.labels.pairs()]] = 1
-    nothing = np.zeros(0, np.int64)
-    return Segment(
-        0, "", vocabulary.fingerprint, np.stack([f.code for f in features]), np.stack([f.colour for f in features]),
-        np.full(len(garments), NO_PRICE), has, nothing.astype(np.int32), nothing, nothing.astype(np.uint8), nothing,
-    )  # fmt: skip
+def _table(features: Sequence[Features], garments: Sequence[Garment], vocabulary: Vocabulary) -> Table:
+    """The gallery as the index would hold it, in the gallery's order."""
+    ids = vocabulary.label_ids
+    entries = [
+        Entry(g.id, f.code, f.colour, tuple(sorted(ids[pair] for pair in g.labels.pairs())), None)
+        for f, g in zip(features, garments, strict=True)
+    ]
+    return table_of(entries, Schema(vocabulary, 64 * len(features[0].code), ""))
 
 
 def by_distance(gallery: Gallery, vocabulary: Vocabulary, n_bits: int, weights: Weights) -> Ranker:
@@ -123,7 +121,7 @@ def by_distance(gallery: Gallery, vocabulary: Vocabulary, n_bits: int, weights: 
 
     def rank(query: int) -> npt.NDArray[np.int64]:
         item = gallery.items[query]
-        parts = ranking.parts(gallery.segment, *item.features, item.preferences, vocabulary)
+        parts = ranking.parts(gallery.table, item.features, item.preferences, vocabulary)
         return _kept(gallery, query, ranking.combine(parts, n_bits, weights))
 
     return rank
@@ -181,7 +179,7 @@ def same_photo_recall(
         look = recognizer.look(photo)
         read = recognizer.read(look).read if weights.labels else ()
         wishes = [Preference(ids[r.group, r.value], r.confidence) for r in read]
-        parts = ranking.parts(gallery.segment, *extractor.features(photo, None, look), wishes, recognizer.vocabulary)
+        parts = ranking.parts(gallery.table, extractor.features(photo, None, look), wishes, recognizer.vocabulary)
         distances = ranking.combine(parts, extractor.space.n_bits, weights)
         others = ~gallery.excluded[query]
         others[query] = False

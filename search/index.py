@@ -1,337 +1,285 @@
-"""The index: a folder with the newest generations of one segment, read by many processes, written by one.
+"""The reading side of the index: how a query is answered.
 
-CURRENT names the newest segment; a batch of changes becomes a new segment and then, by one rename, the current one. Readers
-look at CURRENT before every search, so a change is visible everywhere as soon as the batch returns.
-
-Shapes in this module:
-    N  products      L  labels of the vocabulary
+A query's filters become a bitmap of the rows that match (`filtering`), the nearest of them are found (`nearest`), counts come
+from the same bitmaps (`facets`), and near misses fill what is missing. What is searched is a `Snapshot` of one generation: a
+folder of immutable segments and a journal, followed without reopening (`following`).
 """
 
-import fcntl
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from attributes.vocabulary import Vocabulary
-from search import ranking
-from search.colour import TOTAL
+from search import fine, kernels, ranking
+from search.approximate import probed
+from search.codes import WidthMismatch
+from search.colour import N_BINS, TOTAL
+from search.epoch import Snapshot, View, find
+from search.facets import facets
 from search.features import Features
-from search.ranking import DEFAULT, Preference, Weights
-from search.segment import CorruptSegment, Entry, Segment, open_segment, sync_folder, write_segment
+from search.filtering import Filter, Mask, broken_by
+from search.following import Follower
+from search.layer import Entry, Schema, Table
+from search.nearest import Found, Part, Scanner, Wanted, part_of, wanted
+from search.postings import Bits, Rows
+from search.query import Answer, Explanation, Hit, Query, Why
 from search.where import Where
-
-N_KEPT = 8  # generations that stay readable, so that paging survives corrections made meanwhile
-
-
-class GenerationGone(LookupError):
-    """A page of a generation that is no longer kept."""
 
 
 class UnknownProduct(LookupError):
     """A sku that is not in the index."""
 
 
-class IndexLocked(RuntimeError):
-    """A second writer."""
-
-
-class IndexOutdated(ValueError):
-    """An index of other weights or another vocabulary; it must be rebuilt."""
-
-
-class Why(NamedTuple):
-    """Why a product is where it is: parts of the distance (each 0 to 1), the preferences shared and missing, weights."""
-
-    code: float
-    colour: float
-    labels: float
-    shared: tuple[int, ...]
-    missing: tuple[int, ...]
-    weights: Weights
-
-
-class Hit(NamedTuple):
-    """One result. breaks: the filters that it does not match, as written; empty but for relaxed results."""
-
-    sku: str
-    distance: float
-    why: Why | None
-    breaks: tuple[str, ...] = ()
-
-
-class Answer(NamedTuple):
-    """What a search found. total and facets are exact, whatever limit and offset."""
-
-    generation: int
-    total: int
-    facets: dict[str, dict[str, int]]
-    hits: list[Hit]
-    relaxed: list[Hit]
-
-
-class Query(NamedTuple):
-    """What is searched: features (None orders by sku), preferences in the distance, filters, and the page.
-
-    among: row order is theirs and only these skus count (words, other sort orders); without features their order stays.
-    """
-
-    features: Features | None = None
-    preferences: Sequence[Preference] = ()
-    where: Where = Where()
-    limit: int = 24
-    offset: int = 0
-    generation: int | None = None
-    among: Sequence[str] | None = None
-    without: frozenset[str] = frozenset()
-    weights: Weights = DEFAULT
-
-
 class Index:
-    """The reading side."""
+    """The reading side; safe to use from many threads and processes while one writer writes."""
 
-    def __init__(self, folder: Path, vocabulary: Vocabulary, n_bits: int, features: str) -> None:
-        self.folder, self.vocabulary, self.n_bits, self.features = folder, vocabulary, n_bits, features
-        self._opened: dict[str, Segment] = {}
+    def __init__(self, folder: Path, schema: Schema, threads: int = 1) -> None:
+        self.folder, self.schema = folder, schema
+        self._follower = Follower(folder, schema)
+        self._scanner = Scanner(schema, threads)
 
-    def segment(self, generation: int | None = None) -> Segment:
-        """The newest segment, or that of a generation. Raises GenerationGone, CorruptSegment, IndexOutdated."""
-        name = current(self.folder) if generation is None else segment_name(generation)
-        if name is None:
-            return _empty(self.vocabulary, self.n_bits, self.features)
-        if name not in self._opened:
-            if generation is not None and not (self.folder / name).is_file():
-                raise GenerationGone(f"generation {generation} is gone; search again")
-            segment = open_segment(self.folder / name)
-            if (segment.features, segment.vocabulary) != (self.features, self.vocabulary.fingerprint):
-                raise IndexOutdated(
-                    f"the index holds {segment.features} for vocabulary {segment.vocabulary}, the shop now reads "
-                    f"{self.features} for {self.vocabulary.fingerprint}; run manage.py index --rebuild"
-                )
-            while len(self._opened) >= N_KEPT:  # the oldest mapping goes; its file may be gone already
-                del self._opened[next(iter(self._opened))]
-            self._opened[name] = segment
-        return self._opened[name]
+    def snapshot(self, generation: int | None = None) -> Snapshot:
+        """The newest generation, or a given one. Raises GenerationGone, CorruptIndex, IndexOutdated, OldFormat."""
+        return self._follower.snapshot(generation)
+
+    def reopen(self) -> None:
+        """Forget what is open: for a folder that was exchanged behind the index's back."""
+        self._follower = Follower(self.folder, self.schema)
 
     def __len__(self) -> int:
-        return len(self.segment())
+        return len(self.snapshot())
+
+    def __contains__(self, sku: str) -> bool:
+        return self.snapshot().find([sku])[0] is not None
 
     def entry(self, sku: str) -> Entry:
         """A product as it is indexed. Raises UnknownProduct."""
-        segment = self.segment()
-        if sku not in segment.row_of:
+        entry = self.snapshot().entry(sku)
+        if entry is None:
             raise UnknownProduct(f"no product {sku!r} in the index")
-        return segment.entry(segment.row_of[sku])
+        return entry
+
+    def count(self, where: Where) -> int:
+        """How many products match."""
+        filters = Filter(where, self.schema)
+        return sum(filters.matching(v).count() for v in self.snapshot().views)
 
     def search(self, query: Query) -> Answer:
-        """Return the products nearest to the query among those that match its filters; ties go to the lower sku."""
-        segment = self.segment(query.generation)
-        eligible = self._eligible(segment, query)
-        broken = self._broken(segment, query.where)
-        matching = eligible & (sum(broken.values(), np.zeros(len(segment), np.int64)) == 0)
-        order = self._order(segment, query)
-        hits = self._page(segment, query, order[matching[order]], query.offset, query.limit, {})
-        missing = query.limit - max(0, int(matching.sum()) - query.offset)
-        relaxed = []
-        if missing > 0 and query.where.groups():
-            near = self._near_misses(order, eligible, broken)
-            relaxed = self._page(segment, query, near, 0, missing, broken)
+        """Return the products nearest to the query among those that match its filters; ties go to the lower sku.
+
+        Raises WidthMismatch, BadFeatures, BadPage, BadWeights, and what `snapshot` raises.
+        """
+        self._check(query)
+        snapshot = self.snapshot(query.generation)
+        views = _eligible(snapshot, query)
+        filters = Filter(query.where, self.schema)
+        masks = [filters.matching(v) for v in views]
+        total = sum(m.count() for m in masks)
+        found, n_looked_at = self._first(views, masks, query, min(total, query.offset + query.limit), total)
+        page = found[query.offset :]
+        relaxed: list[Hit] = []
+        missing = query.limit - max(0, total - query.offset)
+        if query.relax and missing > 0 and filters.groups:
+            relaxed = self._near_misses(views, filters, query, missing)
         return Answer(
-            segment.generation, int(matching.sum()), self._facets(segment, query, eligible, broken), hits, relaxed
+            snapshot.generation, total, _skus(views, page), page.distances.tolist(),
+            lambda: self._explained(views, page, query), facets(views, masks, query.where, self.schema)
+            if query.facets else {}, relaxed, n_looked_at / total if total else 1.0,
+        )  # fmt: skip
+
+    def similar(self, sku: str, query: Query) -> Answer:
+        """The products nearest to one that is indexed, itself left out; features and wishes are the product's own.
+
+        Raises UnknownProduct, and what `search` raises.
+        """
+        entry = self.entry(sku)
+        wishes = query.preferences or [ranking.Preference(label, 1.0) for label in entry.labels]
+        return self.search(
+            query._replace(
+                features=Features(entry.code, entry.colour), preferences=wishes, without=query.without | {sku}
+            )
         )
 
-    def mask(self, segment: Segment, where: Where) -> npt.NDArray[np.bool_]:
-        """Which products match a filter; (N,)."""
-        broken = self._broken(segment, where).values()
-        return np.asarray(sum(broken, np.zeros(len(segment), np.int64)) == 0)
+    def explain(self, query: Query, sku: str) -> Explanation:
+        """Say why a product is where it is in the results of a query, or why it is not there."""
+        self._check(query)
+        snapshot = self.snapshot(query.generation)
+        place = snapshot.find([sku])[0]
+        if place is None:
+            return Explanation(sku, False, False, (), None, None)
+        views = _eligible(snapshot, query)
+        left_out = not _is_set(views[place[0]].alive, place[1])
+        one = Found(np.array([place[0]]), np.array([place[1]]), np.zeros(1))
+        hit = self._explained(list(snapshot.views), one, query)[0]
+        if left_out or hit.breaks or query.features is None:
+            return Explanation(sku, True, left_out, hit.breaks, None, hit)
+        filters = Filter(query.where, self.schema)
+        masks = [filters.matching(v) for v in views]
+        return Explanation(sku, True, False, (), self._rank(views, masks, query, hit), hit)
 
-    def _eligible(self, segment: Segment, query: Query) -> npt.NDArray[np.bool_]:
-        eligible = np.full(len(segment), query.among is None)
-        eligible[[segment.row_of[s] for s in query.among or () if s in segment.row_of]] = True
-        eligible[[segment.row_of[s] for s in query.without if s in segment.row_of]] = False
-        return eligible
+    def _check(self, query: Query) -> None:
+        query.check()
+        if query.features is not None:
+            code, colour = query.features
+            if code.shape != (self.schema.n_words,):
+                raise WidthMismatch(f"the index has codes of {self.schema.n_words} words, the query has {code.shape}")
+            if colour.shape != (N_BINS,):
+                raise WidthMismatch(f"histograms have {N_BINS} bins, the query has {colour.shape}")
+        if query.fine is not None:
+            fine.check(query.fine, self.schema)
 
-    def _broken(self, segment: Segment, where: Where) -> dict[str, npt.NDArray[np.bool_]]:
-        """Per filtered group, which products break its filters."""
-        return {group: ~self._holds(segment, where, group) for group in where.groups()}
-
-    def _holds(self, segment: Segment, where: Where, group: str) -> npt.NDArray[np.bool_]:
-        if group == "price":
-            low = -1 if where.price_from is None else where.price_from
-            high = np.iinfo(np.int64).max if where.price_to is None else where.price_to
-            priced = segment.prices >= 0
-            return np.asarray(priced & (segment.prices >= low) & (segment.prices <= high))
-        ids = self.vocabulary.label_ids
-        holds = np.full(len(segment), group not in where.wanted)
-        for values in where.wanted.get(group, ()):
-            rows = segment.rows(ids[group, values[0]])
-            for value in values[1:]:
-                rows = np.intersect1d(rows, segment.rows(ids[group, value]), assume_unique=True)
-            holds[rows] = True
-        for value in where.unwanted.get(group, ()):
-            holds[segment.rows(ids[group, value])] = False
-        return holds
-
-    def _order(self, segment: Segment, query: Query) -> npt.NDArray[np.int64]:
-        """All rows, nearest first; by the query's own order, or by sku, where there is nothing to compare with."""
+    def _first(
+        self, views: Sequence[View], masks: Sequence[Mask], query: Query, k: int, total: int
+    ) -> tuple[Found, int]:
+        """The first k matching rows in the query's order, and how many rows were compared for it."""
         if query.features is None:
-            if query.among is None:
-                return np.arange(len(segment))
-            return np.array([segment.row_of[s] for s in query.among if s in segment.row_of], np.int64)
-        found = ranking.parts(segment, *query.features, query.preferences, self.vocabulary)
-        return np.argsort(ranking.combine(found, self.n_bits, query.weights), kind="stable")
+            return (_in_given_order if query.among is not None else _by_sku)(views, masks, query, k), total
+        weights = ranking.CODE_ALONE if query.fine else query.weights
+        sought = wanted(query.features, query.preferences, weights, self.schema)
+        parts = [part_of(v, m, sought) for v, m in zip(views, masks, strict=True)]
+        looked_at = total
+        if query.nprobe is not None:
+            parts, looked_at = self._probed(parts, sought, query.nprobe, k)
+        if query.fine is not None:
+            pool = self._scanner.nearest(
+                parts, sought, min(looked_at, query.fine.size), fine.bound(query.fine, sought, self.schema)
+            )
+            return fine.ranked(views, pool, query.fine)[:k], looked_at
+        return self._scanner.nearest(parts, sought, min(k, looked_at)), looked_at
 
-    def _near_misses(
-        self, order: npt.NDArray[np.int64], eligible: npt.NDArray[np.bool_], broken: dict[str, npt.NDArray[np.bool_]]
-    ) -> npt.NDArray[np.int64]:
-        """Rows that break a filter, fewest first, then nearest."""
-        n_broken = sum(broken.values(), np.zeros(len(eligible), np.int64))
-        rows = order[(n_broken[order] > 0) & eligible[order]]
-        return np.asarray(rows[np.argsort(n_broken[rows], kind="stable")])
+    def _probed(self, parts: Sequence[Part], sought: Wanted, nprobe: int, k: int) -> tuple[list[Part], int]:
+        n_clusters = max(sum(len(p.view.layer.centres) for p in parts), 1)
+        probes = [probed(p, sought, self.schema, -(-nprobe * len(p.view.layer.centres) // n_clusters), k) for p in parts]
+        return [part for part, _ in probes], sum(n for _, n in probes)
 
-    def _page(
-        self, segment: Segment, query: Query, rows: npt.NDArray[np.int64], offset: int, limit: int,
-        broken: dict[str, npt.NDArray[np.bool_]],
-    ) -> list[Hit]:  # fmt: skip
-        page = rows[offset : offset + limit]
+    def _near_misses(self, views: Sequence[View], filters: Filter, query: Query, missing: int) -> list[Hit]:
+        """Products that break a filter, fewest first, then nearest, each with what it breaks."""
+        levels = [_by_number_broken(v, list(broken_by(v, filters).values())) for v in views]
+        hits: list[Hit] = []
+        for level in range(1, len(filters.groups) + 1):
+            masks = [Mask(0, by_number[level]) for by_number in levels]
+            k = min(missing - len(hits), sum(m.count() for m in masks))
+            if k:
+                found, _ = self._first(views, masks, query._replace(nprobe=None, fine=None), k, k)
+                hits += self._explained(views, found, query)
+        return hits
+
+    def _explained(self, views: Sequence[View], found: Found, query: Query) -> list[Hit]:
+        """Hits with their reasons, from the definition of the distance."""
+        hits: list[Hit | None] = [None] * len(found.rows)
+        for at, view in enumerate(views):
+            places = np.flatnonzero(found.views == at)
+            if len(places):
+                rows = found.rows[places]
+                breaks = self._breaks(view, rows, query.where)
+                for i, hit in zip(places.tolist(), self._reasons(view, rows, query, breaks), strict=True):
+                    fine_distance = query.fine is not None and not hit.breaks
+                    hits[i] = hit._replace(distance=float(found.distances[i])) if fine_distance else hit
+        return [h for h in hits if h is not None]
+
+    def _reasons(self, view: View, rows: Rows, query: Query, breaks: Sequence[tuple[str, ...]]) -> list[Hit]:
+        skus = view.layer.skus(rows)
         if query.features is None:
-            return [
-                Hit(segment.skus[r], 0.0, None, tuple(query.where.spelled(g) for g, b in broken.items() if b[r]))
-                for r in page
-            ]
-        few = _rows_of(segment, page)
-        found = ranking.parts(few, *query.features, query.preferences, self.vocabulary)
-        distances = ranking.combine(found, self.n_bits, query.weights) / ranking.scale(self.n_bits, query.weights)
+            return [Hit(sku, 0.0, None, broken) for sku, broken in zip(skus, breaks, strict=True)]
+        few, vocabulary, n_bits = view.layer.table.take(rows), self.schema.vocabulary, self.schema.n_bits
+        parts = ranking.parts(few, query.features, query.preferences, vocabulary)
+        distances = ranking.combine(parts, n_bits, query.weights) / ranking.scale(n_bits, query.weights)
+        wishes = [(p.label, vocabulary.labels[p.label][0]) for p in query.preferences]
+        held = {label: ranking.has(few.labels, label) for label, _ in wishes}
+        speaks = {group: ranking.speaking(few.labels, vocabulary, group) for _, group in wishes}
         return [
             Hit(
-                segment.skus[r], float(distances[i]), self._why(few, found, i, query),
-                tuple(query.where.spelled(g) for g, b in broken.items() if b[r]),
+                sku, float(distances[i]),
+                Why(
+                    float(parts.code[i]) / n_bits, float(parts.colour[i]) / TOTAL,
+                    float(parts.labels[i]) / ranking.SHARES, tuple(p for p, _ in wishes if held[p][i]),
+                    tuple(p for p, g in wishes if speaks[g][i] and not held[p][i]), query.weights,
+                ),
+                broken,
             )
-            for i, r in enumerate(page)
+            for i, (sku, broken) in enumerate(zip(skus, breaks, strict=True))
         ]  # fmt: skip
 
-    def _why(self, few: Segment, found: ranking.Parts, i: int, query: Query) -> Why:
-        preferences = query.preferences
-        shared = tuple(p.label for p in preferences if few.has[i, p.label])
-        speaks = {g for g in self.vocabulary.groups if ranking.speaking(few, self.vocabulary, g)[i]} | {"category"}
-        missing = tuple(
-            p.label for p in preferences if not few.has[i, p.label] and self.vocabulary.labels[p.label][0] in speaks
-        )
-        return Why(
-            float(found.code[i]) / self.n_bits, float(found.colour[i]) / TOTAL,
-            float(found.labels[i]) / ranking.SHARES, shared, missing, query.weights,
-        )  # fmt: skip
+    def _breaks(self, view: View, rows: Rows, where: Where) -> list[tuple[str, ...]]:
+        broken = broken_by(view, Filter(where, self.schema))
+        return [tuple(where.spelled(g) for g, bits in broken.items() if _is_set(bits, row)) for row in rows.tolist()]
 
-    def _facets(
-        self, segment: Segment, query: Query, eligible: npt.NDArray[np.bool_], broken: dict[str, npt.NDArray[np.bool_]]
-    ) -> dict[str, dict[str, int]]:
-        """Exact counts per group over the products that match every filter on the other groups."""
-        facets = {}
-        for group in ("category", *self.vocabulary.groups):
-            others = sum((b for g, b in broken.items() if g != group), np.zeros(len(segment), np.int64))
-            start, stop = ranking.label_range(self.vocabulary, group)
-            counts = segment.has[eligible & (others == 0), start:stop].sum(0, dtype=np.int64)
-            facets[group] = {value: int(n) for value, n in zip(self.vocabulary.values(group), counts, strict=True)}
-        return facets
+    def _rank(self, views: Sequence[View], masks: Sequence[Mask], query: Query, hit: Hit) -> int:
+        """How many matches come before a hit, by the definition of the distance, chunk by chunk."""
+        assert query.features is not None
+        limit, before = round(hit.distance * ranking.scale(self.schema.n_bits, query.weights)), 0
+        for view, mask in zip(views, masks, strict=True):
+            rows = mask.rows()
+            for chunk in np.array_split(rows, len(rows) // 100_000 + 1):
+                few: Table = view.layer.table.take(chunk)
+                parts = ranking.parts(few, query.features, query.preferences, self.schema.vocabulary)
+                distances = ranking.combine(parts, self.schema.n_bits, query.weights)
+                before += int((distances < limit).sum())
+                equal = chunk[distances == limit]
+                before += sum(sku < hit.sku for sku in view.layer.skus(equal))
+        return before
 
 
-class IndexWriter:
-    """The writing side; one process at a time. Use as a context manager."""
-
-    def __init__(self, folder: Path, vocabulary: Vocabulary, n_bits: int, features: str) -> None:
-        self.folder, self.vocabulary, self.n_bits, self.features = folder, vocabulary, n_bits, features
-
-    def __enter__(self) -> "IndexWriter":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "LOCK").open("a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as wrong:
-            self._lock.seek(0)
-            holder = self._lock.read().strip()
-            self._lock.close()
-            raise IndexLocked(f"process {holder} is writing to the index already") from wrong
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.close()
-
-    def apply(self, upserts: Iterable[Entry], deletes: Iterable[str] = (), fresh: bool = False) -> int:
-        """Add or replace products and delete others, as one durable step; returns the new generation.
-
-        fresh: start from nothing. Raises CorruptSegment and IndexOutdated when there is nothing sound to build on.
-        """
-        name = current(self.folder)
-        generation = generation_of(name) + 1 if name else 1
-        entries: dict[str, Entry] = {}
-        if name is not None and not fresh:
-            segment = open_segment(self.folder / name)
-            if (segment.features, segment.vocabulary) != (self.features, self.vocabulary.fingerprint):
-                raise IndexOutdated(f"the index holds {segment.features}; run manage.py index --rebuild")
-            entries = {sku: segment.entry(row) for sku, row in segment.row_of.items()}
-        for sku in deletes:
-            entries.pop(sku, None)
-        entries.update((e.sku, e) for e in upserts)
-        write_segment(
-            self.folder / segment_name(generation), list(entries.values()), generation, self.features,
-            self.vocabulary.fingerprint, len(self.vocabulary.labels), -(-self.n_bits // 64),
-        )  # fmt: skip
-        aside = self.folder / "CURRENT.tmp"
-        with aside.open("w") as opened:
-            opened.write(segment_name(generation) + "\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        aside.rename(self.folder / "CURRENT")
-        sync_folder(self.folder)
-        for file in self.folder.glob("generation-*.segment"):
-            if generation_of(file.name) <= generation - N_KEPT:
-                file.unlink()
-        return generation
+def _eligible(snapshot: Snapshot, query: Query) -> list[View]:
+    """The views, restricted to the skus that the query includes and does not exclude."""
+    views = list(snapshot.views)
+    if query.among is None and not query.without:
+        return views
+    alive = [v.alive.copy() for v in views]
+    if query.among is not None:
+        alive = [np.zeros_like(a) for a in alive]
+        for place in snapshot.find(query.among):
+            if place is not None:
+                kernels.set_rows(alive[place[0]], 0, np.array([place[1]]))
+    for place in snapshot.find(sorted(query.without)):
+        if place is not None:
+            kernels.clear_rows(alive[place[0]], 0, np.array([place[1]]))
+    return [View(v.layer, a, int(kernels.count_bits(a))) for v, a in zip(views, alive, strict=True)]
 
 
-def segment_name(generation: int) -> str:
-    """The file of a generation."""
-    return f"generation-{generation:09d}.segment"
+def _by_sku(views: Sequence[View], masks: Sequence[Mask], query: Query, k: int) -> Found:
+    """The first k matches by sku."""
+    found: list[tuple[str, int, int]] = []
+    for at, (view, mask) in enumerate(zip(views, masks, strict=True)):
+        rows = np.empty(k, np.int64)
+        rows = rows[: kernels.first_in_order(view.layer.order, mask.bits, mask.first, k, rows)]
+        found += zip(view.layer.skus(rows), [at] * len(rows), rows.tolist(), strict=True)
+    return _found([(at, row) for _, at, row in sorted(found)[:k]])
 
 
-def generation_of(name: str) -> int:
-    """The generation that a file name says. Raises CorruptSegment."""
-    digits = name.removeprefix("generation-").removesuffix(".segment")
-    if not digits.isdigit():
-        raise CorruptSegment(f"CURRENT names {name!r}, which is no segment")
-    return int(digits)
+def _in_given_order(views: Sequence[View], masks: Sequence[Mask], query: Query, k: int) -> Found:
+    """The first k matches in the order of `among`."""
+    bits = [m.widened(0, v.layer.n_blocks) for v, m in zip(views, masks, strict=True)]
+    places = find(views, query.among or ())
+    return _found([p for p in places if p is not None and _is_set(bits[p[0]], p[1])][:k])
 
 
-def current(folder: Path) -> str | None:
-    """The file name of the newest generation; None while nothing was ever indexed."""
-    try:
-        return (folder / "CURRENT").read_text().strip()
-    except FileNotFoundError:
-        return None
+def _found(places: Sequence[tuple[int, int]]) -> Found:
+    pairs = np.array(places, np.int64).reshape(-1, 2)
+    return Found(pairs[:, 0], pairs[:, 1], np.zeros(len(pairs)))
 
 
-def _rows_of(segment: Segment, rows: npt.NDArray[np.int64]) -> Segment:
-    """A few rows of a segment, as a segment for ranking only."""
-    return Segment(
-        segment.generation, segment.features, segment.vocabulary, segment.codes[rows], segment.colours[rows],
-        segment.prices[rows], segment.has[rows], segment.postings, segment.posting_starts, segment.names,
-        segment.name_starts,
-    )  # fmt: skip
+def _skus(views: Sequence[View], found: Found) -> list[str]:
+    first = found.views[0] if len(found.views) else 0
+    if len(views) == 1 or (found.views == first).all():
+        return views[first].layer.skus(found.rows) if len(found.rows) else []
+    skus = [""] * len(found.rows)
+    for at, view in enumerate(views):
+        places = np.flatnonzero(found.views == at)
+        for i, sku in zip(places.tolist(), view.layer.skus(found.rows[places]), strict=True):
+            skus[i] = sku
+    return skus
 
 
-def _empty(vocabulary: Vocabulary, n_bits: int, features: str) -> Segment:
-    n_labels = len(vocabulary.labels)
-    return Segment(
-        0, features, vocabulary.fingerprint, np.zeros((0, -(-n_bits // 64)), np.uint64),
-        np.zeros((0, 64), np.uint8), np.zeros(0, np.int64), np.zeros((0, n_labels), np.uint8),
-        np.zeros(0, np.int32), np.zeros(n_labels + 1, np.int64), np.zeros(0, np.uint8), np.zeros(1, np.int64),
-    )  # fmt: skip
+def _by_number_broken(view: View, broken: Sequence[Bits]) -> list[Bits]:
+    """Per number of filters, the living rows that break exactly so many."""
+    levels = [view.alive.copy()] + [np.zeros_like(view.alive) for _ in broken]
+    for bits in broken:
+        for level in reversed(range(1, len(levels))):
+            levels[level] = (levels[level] & ~bits) | (levels[level - 1] & bits)
+        levels[0] = levels[0] & ~bits
+    return levels
+
+
+def _is_set(bits: Bits, row: int) -> bool:
+    return bool(bits[row >> 6] >> np.uint64(row & 63) & np.uint64(1))

@@ -1,9 +1,11 @@
-"""The distance of a query and every product, in integers so that equal is equal, and its three parts.
+"""The distance of a query and a product, in integers so that equal is equal, and its three parts.
 
     distance = (a * Hamming / bits + b * L1(histograms) / 2 + c * disagreement) / (a + b + c)
 
+This is the definition, in numpy; `nearest.py` finds the k smallest without computing most of them.
+
 Shapes in this module:
-    N  products      L  labels of the vocabulary
+    N  products      W  64-bit words of a code      P  preferences
 """
 
 from collections.abc import Sequence
@@ -13,14 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from attributes.vocabulary import Vocabulary
-from search.codes import Codes, hamming
-from search.colour import TOTAL, Histogram
+from search.codes import hamming
+from search.colour import TOTAL
 from search.colour import distance as colour_distance
-from search.segment import Segment
+from search.features import Features
+from search.layer import Table
+from search.postings import Bits
 
 Integers = npt.NDArray[np.int64]
 
 SHARES = 10_000  # the confidences of the labels read are shares that add up to this
+HEAVIEST = 1_000_000  # the largest sum of weights: distances stay within 64 bits
+
+
+class BadWeights(ValueError):
+    """Weights that are negative, all zero, or too large."""
 
 
 class Weights(NamedTuple):
@@ -35,10 +44,20 @@ class Weights(NamedTuple):
         """a + b + c."""
         return self.code + self.colour + self.labels
 
+    def units(self, n_bits: int) -> Integers:
+        """How much one bit, one 1/255 of colour and one of SHARES count, so that distances are whole; (3,).
+
+        Raises BadWeights.
+        """
+        if min(self) < 0 or not 0 < self.total <= HEAVIEST:
+            raise BadWeights(f"weights are whole numbers from 0, with a sum from 1 to {HEAVIEST}, not {tuple(self)}")
+        return np.array([self.code * TOTAL * SHARES, self.colour * n_bits * SHARES, self.labels * n_bits * TOTAL])
+
 
 # Label nDCG@10 on val of a grid (python -m search.tune): 0.713, of 0.714 without colour and 0.618 of the code alone. The two
 # shares of colour cost nothing measurable and let the nearer colour win among equals.
 DEFAULT = Weights(code=60, colour=2, labels=38)
+CODE_ALONE = Weights(1, 0, 0)
 
 
 class Preference(NamedTuple):
@@ -68,22 +87,30 @@ def shares(preferences: Sequence[Preference]) -> list[int]:
     return whole
 
 
-def disagreement(segment: Segment, preferences: Sequence[Preference], vocabulary: Vocabulary) -> Integers:
-    """Confidence-weighted share of the preferences that each product lacks, in 1/SHARES; (N,).
+def disagreement(labels: Bits, preferences: Sequence[Preference], vocabulary: Vocabulary) -> Integers:
+    """Confidence-weighted share of the preferences that each product lacks, in 1/SHARES.  labels: (N, V); (N,).
 
     A group that is empty on the product is neutral: its preferences do not count as lacking.
     """
-    lacking = np.zeros(len(segment), np.int64)
+    lacking = np.zeros(len(labels), np.int64)
     for preference, share in zip(preferences, shares(preferences), strict=True):
-        speaks = speaking(segment, vocabulary, vocabulary.labels[preference.label][0])
-        lacking += np.where(speaks & (segment.has[:, preference.label] == 0), share, 0)
+        speaks = speaking(labels, vocabulary, vocabulary.labels[preference.label][0])
+        lacking += np.where(speaks & ~has(labels, preference.label), share, 0)
     return lacking
 
 
-def speaking(segment: Segment, vocabulary: Vocabulary, group: str) -> npt.NDArray[np.bool_]:
+def has(labels: Bits, label: int) -> npt.NDArray[np.bool_]:
+    """Which products have a label; (N,)."""
+    return np.asarray((labels[:, label >> 6] >> np.uint64(label & 63)) & np.uint64(1) != 0)
+
+
+def speaking(labels: Bits, vocabulary: Vocabulary, group: str) -> npt.NDArray[np.bool_]:
     """Which products have any label in `group`; (N,)."""
     start, stop = label_range(vocabulary, group)
-    return np.asarray(segment.has[:, start:stop].any(1))
+    speaks = np.zeros(len(labels), np.bool_)
+    for label in range(start, stop):
+        speaks |= has(labels, label)
+    return speaks
 
 
 def label_range(vocabulary: Vocabulary, group: str) -> tuple[int, int]:
@@ -93,24 +120,19 @@ def label_range(vocabulary: Vocabulary, group: str) -> tuple[int, int]:
     return start, start + len(values)
 
 
-def parts(
-    segment: Segment, code: Codes, colour: Histogram, preferences: Sequence[Preference], vocabulary: Vocabulary
-) -> Parts:
-    """The three parts for every product."""
+def parts(table: Table, query: Features, preferences: Sequence[Preference], vocabulary: Vocabulary) -> Parts:
+    """The three parts for every product. Raises WidthMismatch."""
     return Parts(
-        hamming(segment.codes, code),
-        colour_distance(segment.colours, colour),
-        disagreement(segment, preferences, vocabulary),
+        hamming(table.codes, query.code),
+        colour_distance(table.colours, query.colour),
+        disagreement(table.labels, preferences, vocabulary),
     )
 
 
 def combine(parts: Parts, n_bits: int, weights: Weights = DEFAULT) -> Integers:
     """The distance of every product as whole multiples of 1 / scale(n_bits, weights); (N,)."""
-    return (
-        weights.code * parts.code * (TOTAL * SHARES)
-        + weights.colour * parts.colour * (n_bits * SHARES)
-        + weights.labels * parts.labels * (n_bits * TOTAL)
-    )
+    per_bit, per_colour, per_share = weights.units(n_bits)
+    return np.asarray(parts.code * per_bit + parts.colour * per_colour + parts.labels * per_share)
 
 
 def scale(n_bits: int, weights: Weights = DEFAULT) -> int:

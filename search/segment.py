@@ -1,164 +1,99 @@
-"""One immutable, checksummed, memory-mapped file of products: codes, colours, labels, prices, postings.
+"""A segment: one immutable, checksummed, memory-mapped file of products.
 
-File: MAGIC, 8 bytes of header length, the header as JSON (arrays with dtype, shape and offset), the arrays aligned to 64
-bytes, and a CRC-32 of everything before it. Written aside, synced and renamed.
+Rows are ordered by category, then cluster, then main colour, so that what is asked for together lies together. The file is a
+`packed` one of kind "segment"; from format 2 on every later release opens it.
 
 Shapes in this module:
-    N  products, sorted by sku      W  words of a code      L  labels of the vocabulary
+    N  rows      W  64-bit words of a code      V  words of a label set      M  numbers      F  float features      C  clusters
 """
 
-import json
-import mmap
-import os
-from collections.abc import Sequence
+import shutil
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
 
-from search.codes import Codes
-from search.colour import N_BINS, Histogram
+from search.clusters import cluster
+from search.durable import Disk
+from search.layer import Layer, Names, Schema, Table
+from search.packed import Array, CorruptIndex, open_packed, packed
+from search.postings import Postings, build_postings, first_label
 
-MAGIC = b"HABRDSH1"
-NO_PRICE = -1
-
-
-class CorruptSegment(ValueError):
-    """A segment file that is damaged, truncated or of another version."""
+KIND, VERSION = "segment", 2
+SPARE = 1.05  # of the estimate must be free on the disk
 
 
-class Entry(NamedTuple):
-    """One product as it is indexed. labels: ids in the vocabulary; price in cents, None where there is none."""
-
-    sku: str
-    code: Codes  # (W,)
-    colour: Histogram  # (64,)
-    labels: tuple[int, ...]
-    price: int | None
+class NoRoom(OSError):
+    """A segment that would not fit on the disk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segment:
-    """The opened file; arrays are views of the map.  codes: (N, W); colours: (N, 64); prices: (N,) cents, -1 for none;
-    has: (N, L) of 0 and 1."""
+    """An opened file. tombstones: skus that are deleted from older segments and not here."""
 
-    generation: int
-    features: str
-    vocabulary: str
-    codes: Codes
-    colours: Histogram
-    prices: npt.NDArray[np.int64]
-    has: npt.NDArray[np.uint8]
-    postings: npt.NDArray[np.int32]
-    posting_starts: npt.NDArray[np.int64]
-    names: npt.NDArray[np.uint8]
-    name_starts: npt.NDArray[np.int64]
+    name: str
+    layer: Layer
+    tombstones: Names
 
     def __len__(self) -> int:
-        return len(self.codes)
-
-    @cached_property
-    def skus(self) -> list[str]:
-        """All skus, sorted."""
-        text = self.names.tobytes()
-        return [text[a:b].decode() for a, b in zip(self.name_starts[:-1], self.name_starts[1:], strict=True)]
-
-    @cached_property
-    def row_of(self) -> dict[str, int]:
-        """The row of each sku."""
-        return {sku: i for i, sku in enumerate(self.skus)}
-
-    def rows(self, label: int) -> npt.NDArray[np.int32]:
-        """The posting of a label: the rows that have it, ascending."""
-        return self.postings[self.posting_starts[label] : self.posting_starts[label + 1]]
-
-    def entry(self, row: int) -> Entry:
-        """A row as it was written."""
-        price = int(self.prices[row])
-        return Entry(
-            self.skus[row],
-            self.codes[row],
-            self.colours[row],
-            tuple(np.flatnonzero(self.has[row]).tolist()),
-            None if price == NO_PRICE else price,
-        )
+        return len(self.layer)
 
 
-def write_segment(
-    file: Path, entries: Sequence[Entry], generation: int, features: str, vocabulary: str, n_labels: int, n_words: int
-) -> None:
-    """Write products as one file, durably: it is whole under its name, or not there."""
-    entries = sorted(entries, key=lambda e: e.sku)
-    has = np.zeros((len(entries), n_labels), np.uint8)
-    for row, entry in enumerate(entries):
-        has[row, list(entry.labels)] = 1
-    labels, rows = np.nonzero(has.T)
-    names = [e.sku.encode() for e in entries]
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "codes": np.array([e.code for e in entries], np.uint64).reshape(-1, n_words),
-        "colours": np.array([e.colour for e in entries], np.uint8).reshape(-1, N_BINS),
-        "prices": np.array([NO_PRICE if e.price is None else e.price for e in entries], np.int64),
-        "has": has,
-        "postings": rows.astype(np.int32),
-        "posting_starts": np.searchsorted(labels, np.arange(n_labels + 1)).astype(np.int64),
-        "names": np.frombuffer(b"".join(names), np.uint8),
-        "name_starts": np.concatenate([[0], np.cumsum([len(n) for n in names])]).astype(np.int64),
-    }
-    aside = file.with_suffix(".tmp")
-    with aside.open("wb") as opened:
-        opened.write(_packed({"generation": generation, "features": features, "vocabulary": vocabulary}, arrays))
-        opened.flush()
-        os.fsync(opened.fileno())
-    aside.rename(file)
-    sync_folder(file.parent)
+def estimated_bytes(n: int, schema: Schema, name_bytes: float = 12) -> int:
+    """How large a segment of `n` products will be, within some per cent: postings depend on the labels."""
+    labels = schema.labels.n_words
+    row = 8 * schema.n_words + 64 + 8 * labels + 12 * len(schema.numbers) + 2 * schema.n_floats + 16 + name_bytes
+    return int(n * (row + 4 * labels * 2))
 
 
-def _packed(said: dict[str, object], arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    places, offset = {}, 0
-    for name, array in arrays.items():
-        places[name] = {"dtype": array.dtype.str, "shape": array.shape, "offset": offset}
-        offset += -(-array.nbytes // 64) * 64
-    header = json.dumps({**said, "arrays": places}).encode()
-    header += b" " * (-(len(MAGIC) + 8 + len(header)) % 64)
-    parts = [MAGIC, len(header).to_bytes(8, "little"), header]
-    for array in arrays.values():
-        parts += [array.tobytes(), b"\0" * (-array.nbytes % 64)]
-    body = b"".join(parts)
-    return body + crc32(body).to_bytes(4, "little")
+def write_segment(path: Path, table: Table, tombstones: Names, schema: Schema, disk: Disk) -> None:
+    """Order and write products. Raises NoRoom before anything is written; OSError leaves nothing under the name."""
+    needed = estimated_bytes(len(table), schema, len(table.names.text) / max(len(table), 1))
+    free = shutil.disk_usage(path.parent).free
+    if needed * SPARE > free:
+        raise NoRoom(f"{path.name} needs {needed / 2**20:,.0f} MiB, {path.parent} has {free / 2**20:,.0f} MiB free")
+    said = {
+        "kind": KIND, "version": VERSION, "rows": len(table), "bits": schema.n_bits, "features": schema.features,
+        "vocabulary": schema.vocabulary.fingerprint, "numbers": list(schema.numbers),
+    }  # fmt: skip
+    disk.write_file(path, packed(said, _arrays(table, tombstones, schema).items()))
 
 
-def open_segment(file: Path) -> Segment:
-    """Map a segment and check every byte. Raises CorruptSegment naming the file and what is wrong with it."""
-    try:
-        with file.open("rb") as opened:
-            whole = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as wrong:
-        raise CorruptSegment(f"{file.name} cannot be opened: {wrong}") from wrong
-    if len(whole) < len(MAGIC) + 12 or whole[: len(MAGIC)] != MAGIC:
-        raise CorruptSegment(f"{file.name} is not a segment of this version")
-    view = memoryview(whole)
-    if crc32(view[:-4]) != int.from_bytes(view[-4:], "little"):
-        raise CorruptSegment(f"{file.name} is damaged: its checksum does not fit")
-    start = len(MAGIC) + 8
-    n_header = int.from_bytes(view[len(MAGIC) : start], "little")
-    header = json.loads(bytes(view[start : start + n_header]))
-    arrays = {
-        name: np.frombuffer(
-            whole, np.dtype(place["dtype"]), int(np.prod(place["shape"])), start + n_header + place["offset"]
-        ).reshape(place["shape"])
-        for name, place in header.pop("arrays").items()
-    }
-    return Segment(header["generation"], header["features"], header["vocabulary"], **arrays)
+def _arrays(table: Table, tombstones: Names, schema: Schema) -> dict[str, Array]:
+    labels = schema.labels
+    clusters = cluster(table.codes, first_label(table.labels, *labels.groups["category"]))
+    colours = first_label(table.labels, *labels.groups["colour"]) if "colour" in labels.groups else clusters.assigned
+    rows = np.lexsort((colours, clusters.assigned))
+    ordered = table.take(rows)
+    by_name = ordered.names.sorted_rows()
+    ties = np.empty(len(rows), np.uint32)
+    ties[by_name] = np.arange(len(rows), dtype=np.uint32)
+    postings = build_postings(ordered.labels, labels)
+    sizes = np.bincount(clusters.assigned, minlength=len(clusters.centres))
+    return {
+        "codes": ordered.codes, "colours": ordered.colours, "labels": ordered.labels, "numbers": ordered.numbers,
+        "sorted_numbers": np.argsort(ordered.numbers, axis=1, kind="stable").astype(np.uint32),
+        "floats": ordered.floats, "names": ordered.names.text, "name_starts": ordered.names.starts,
+        "order": by_name.astype(np.uint32), "ties": ties, "posting_table": postings.table,
+        "posting_words": postings.words, "posting_lists": postings.lists,
+        "runs": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), "centres": clusters.centres,
+        "tombstones": tombstones.text, "tombstone_starts": tombstones.starts,
+    }  # fmt: skip
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+def open_segment(path: Path) -> Segment:
+    """Map a segment and check every byte. Raises CorruptIndex naming the file and what is wrong, OldFormat."""
+    said, arrays = open_packed(path)
+    if said.get("kind") != KIND:
+        raise CorruptIndex(f"{path.name} is not a segment")
+    if said["version"] > VERSION:
+        raise CorruptIndex(f"{path.name} has format {said['version']}; this release reads up to {VERSION}")
+    names = Names(arrays["names"], arrays["name_starts"])
+    table = Table(
+        names, arrays["codes"], arrays["colours"], arrays["labels"], arrays["numbers"], arrays["floats"]
+    )
+    postings = Postings(arrays["posting_table"], arrays["posting_words"], arrays["posting_lists"])
+    layer = Layer(
+        table, arrays["order"], arrays["ties"], postings, arrays["sorted_numbers"], arrays["runs"], arrays["centres"]
+    )
+    return Segment(path.name, layer, Names(arrays["tombstones"], arrays["tombstone_starts"]))

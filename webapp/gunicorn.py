@@ -19,4 +19,4 @@ def post_worker_init(worker: Any) -> None:
     """Open the models before the first visitor comes."""
     from webapp.catalog.engine import engine
 
-    engine().index.segment()
+    engine().index.snapshot()

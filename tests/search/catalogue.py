@@ -8,10 +8,14 @@ import numpy as np
 from attributes.vocabulary import Vocabulary
 from search.features import Features
 from search.ranking import SHARES, Preference, Weights, shares
-from search.segment import Entry
+from search.layer import Entry, Schema
 from search.where import Where
 
 N_BITS = 100
+
+
+def schema(vocabulary: Vocabulary) -> Schema:
+    return Schema(vocabulary, N_BITS, "test")
 
 
 def random_entries(vocabulary: Vocabulary, n: int, seed: int = 0) -> list[Entry]:
@@ -65,6 +69,9 @@ def slow_matches(vocabulary: Vocabulary, entry: Entry, where: Where) -> bool:
             return False
     if any((group, v) in names for group, values in where.unwanted.items() for v in values):
         return False
-    if where.price_from is not None and (entry.price is None or entry.price < where.price_from):
-        return False
-    return where.price_to is None or (entry.price is not None and entry.price <= where.price_to)
+    numbers = {"price": entry.price, **dict(entry.numbers)}
+    for name, (low, high) in where.ranges.items():
+        number = numbers.get(name)
+        if number is None or (low is not None and number < low) or (high is not None and number > high):
+            return False
+    return True

@@ -57,7 +57,7 @@ def shop(db) -> Iterator[None]:
     kept.rename(settings.INDEX_DIR)
     from webapp.catalog import engine
 
-    engine.engine().index._opened.clear()
+    engine.engine().index.reopen()
 
 
 @pytest.fixture

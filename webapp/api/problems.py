@@ -14,7 +14,8 @@ from attributes.vocabulary import UnknownAttribute
 from recognition.cards import WeightsMismatch
 from recognition.images import BadImage
 from search.engine import BadBox
-from search.index import GenerationGone, UnknownProduct
+from search.following import GenerationGone
+from search.index import UnknownProduct
 from search.where import BadFilter
 from webapp.catalog.photos import PhotoExpired
 

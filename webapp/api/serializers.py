@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from attributes.vocabulary import UnknownAttribute
-from search.index import Why
+from search.query import Why
 from webapp.catalog.engine import vocabulary
 from webapp.catalog.labels import check, effective
 from webapp.catalog.models import Product

@@ -17,7 +17,9 @@ from recognition.images import Limits, Pixels
 from recognition.recognizer import Recognizer
 from search.engine import Engine, Seen
 from search.features import Extractor
-from search.index import Index, IndexWriter
+from search.index import Index
+from search.layer import Schema
+from search.writer import IndexWriter
 
 _opening = Lock()
 
@@ -34,7 +36,7 @@ def _open() -> Engine:
     recognizer = Recognizer.load(settings.RECOGNIZER, words, settings.THREADS, folder or recognition.WEIGHTS)
     detector = Detector.load(settings.DETECTOR, words, settings.THREADS, folder or detection.WEIGHTS, recognizer)
     extractor = Extractor(recognizer)
-    index = Index(Path(settings.INDEX_DIR), words, extractor.space.n_bits, extractor.name)
+    index = Index(Path(settings.INDEX_DIR), Schema(words, extractor.space.n_bits, extractor.name))
     return Engine(recognizer, detector, index, extractor)
 
 
@@ -47,7 +49,7 @@ def engine() -> Engine:
 def index_writer() -> IndexWriter:
     """The writing side of the index; enter it to hold the lock."""
     reader = engine().index
-    return IndexWriter(reader.folder, reader.vocabulary, reader.n_bits, reader.features)
+    return IndexWriter(reader.folder, reader.schema)
 
 
 def limits() -> Limits:

@@ -17,7 +17,7 @@ from attributes.labels import Box
 from attributes.meta import named_categories
 from recognition.images import BadImage, Pixels, full_box, open_photo
 from search.engine import Seen
-from search.segment import Entry
+from search.layer import Entry
 from webapp.catalog import engine as door
 from webapp.catalog import photos
 from webapp.catalog.labels import effective

@@ -12,9 +12,13 @@ from attributes.vocabulary import UnknownAttribute
 from recognition.cards import WeightsMismatch
 from recognition.images import BadImage
 from search.engine import BadBox
-from search.index import IndexLocked, IndexOutdated, UnknownProduct
-from search.segment import CorruptSegment
+from search.following import IndexOutdated
+from search.index import UnknownProduct
+from search.packed import CorruptIndex, OldFormat
+from search.segment import NoRoom
+from search.upkeep import NoBackup
 from search.where import BadFilter
+from search.writer import IndexLocked
 from webapp.catalog.importing import BadCatalogue
 
 
@@ -23,8 +27,8 @@ class Mistake(ValueError):
 
 
 EXPECTED = (
-    BadBox, BadCatalogue, BadDataFolder, BadFilter, BadImage, CorruptSegment, IndexLocked, IndexOutdated, Mistake,
-    UnknownAttribute, UnknownProduct, WeightsMismatch,
+    BadBox, BadCatalogue, BadDataFolder, BadFilter, BadImage, CorruptIndex, IndexLocked, IndexOutdated, Mistake, NoBackup,
+    NoRoom, OldFormat, UnknownAttribute, UnknownProduct, WeightsMismatch,
 )  # fmt: skip
 
 

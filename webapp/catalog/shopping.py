@@ -11,7 +11,7 @@ from attributes.labels import Box
 from attributes.meta import named_categories
 from attributes.vocabulary import Vocabulary
 from search.engine import BadBox, Page, Seen
-from search.index import Answer, Hit, Query
+from search.query import Answer, Hit, Query
 from search.where import Where
 from webapp.catalog import engine as door
 from webapp.catalog import photos
@@ -70,7 +70,7 @@ def find(wish: Wish) -> Found:
                   among=_sorted_skus(wish, seen, where))
         )  # fmt: skip
     if wish.words and not answer.total and not answer.relaxed:
-        answer = answer._replace(relaxed=_without_words(wish, where))
+        answer = replace(answer, relaxed=_without_words(wish, where))
     products = _products([h.sku for h in (*answer.hits, *answer.relaxed)])
     return Found(answer, _results(answer.hits, products), _results(answer.relaxed, products), seen)
 

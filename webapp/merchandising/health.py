@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from recognition.cards import WeightsMismatch
-from search.index import IndexOutdated, current
-from search.segment import CorruptSegment
+from search.following import IndexOutdated
+from search.packed import CorruptIndex, OldFormat
 from webapp.catalog import engine as door
 from webapp.catalog.models import Job, OutboxEntry, Product
 
@@ -37,14 +37,13 @@ def _index() -> dict[str, object]:
     """Generation, products and age of the index, or what is wrong with it in plain words."""
     try:
         index = door.engine().index
-        segment = index.segment()
-        name = current(index.folder)
-        changed = (settings.INDEX_DIR / name).stat().st_mtime if name else None
-    except (CorruptSegment, IndexOutdated, WeightsMismatch) as wrong:
+        snapshot = index.snapshot()
+        changed = max((f.stat().st_mtime for f in settings.INDEX_DIR.glob("*") if f.name != "LOCK"), default=None)
+    except (CorruptIndex, IndexOutdated, OldFormat, WeightsMismatch) as wrong:
         return {"wrong": str(wrong)}
     return {
-        "generation": segment.generation,
-        "n_products": len(segment),
+        "generation": snapshot.generation,
+        "n_products": len(snapshot),
         "changed": datetime.fromtimestamp(changed, UTC) if changed else None,
-        "features": segment.features,
+        "features": index.schema.features,
     }

@@ -9,7 +9,7 @@ from attributes.labels import Box
 from attributes.vocabulary import Vocabulary
 from detection.guidance import Origin
 from search.engine import Seen
-from search.index import Why
+from search.query import Why
 from webapp.catalog.labels import SaidLabel
 from webapp.catalog.models import Product, ShopperPhoto
 from webapp.catalog.shopping import SORTS, Found, Result

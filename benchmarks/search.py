@@ -1,0 +1,331 @@
+"""Is it fast? Our index and others, asked the same in turn: python -m benchmarks.search --items N --bits B --json FILE.
+
+One thread unless --threads; everything of ours goes through `Index.search`, skus and deletions included. 1 % of our products are
+deleted; peers never got those.
+
+Shapes in this module:
+    K  results asked for
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from attributes.report import Figure, fail, positive, write_figures
+from attributes.vocabulary import load_vocabulary
+from benchmarks import peers
+from benchmarks.holding import proportional_mib
+from benchmarks.peers import Peer, Question, built, slow_distances, slow_matches
+from benchmarks.products import Products, draw, resample
+from search.index import Index
+from search.layer import Schema, Table
+from search.query import Query
+from search.ranking import CODE_ALONE, DEFAULT, Preference, Weights
+from search.segment import NoRoom
+from search.where import Where
+from search.writer import IndexWriter
+
+K = 50
+DELETED = 100  # one product in so many
+GRID = tuple(Weights(a, b, 100 - a - b) for a in range(0, 101, 25) for b in range(0, 101 - a, 25))
+PROBES = (16, 32, 64, 128, 256, 512)
+SLOW = 20  # questions that peers of tens of milliseconds are asked
+
+Times = dict[str, float]
+
+
+def log(text: str) -> None:
+    """Say how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def questions(products: Products, schema: Schema, alive: Table) -> dict[str, list[Question]]:
+    """The questions by kind; attributes are the query's own."""
+    groups = [group for group, _ in schema.vocabulary.labels]
+    asked: dict[str, list[Question]] = {
+        name: [] for name in ("none", "category", "category+2", "3 attributes", "not", "price", "price 0.1 %")
+    }
+    prices = np.sort(alive.numbers[0])
+    for features, labels, price in zip(products.queries, products.query_labels, products.query_prices, strict=True):
+        own = list({groups[label]: label for label in reversed(labels) if groups[label] != "category"}.values())
+        asked["none"].append(Question(features))
+        asked["category"].append(Question(features, labels[0]))
+        if len(own) >= 3:
+            asked["category+2"].append(Question(features, labels[0], tuple(own[:2])))
+            asked["3 attributes"].append(Question(features, None, tuple(own[:3])))
+            asked["not"].append(Question(features, None, tuple(own[:2]), (_other(own[2], schema),)))
+        at = int(np.searchsorted(prices, price))
+        for name, share in (("price", 0.01), ("price 0.1 %", 0.001)):
+            half = max(int(len(prices) * share / 2), 1)
+            low = min(max(at - half, 0), len(prices) - 1)
+            asked[name].append(Question(features, price=(int(prices[low]), int(prices[min(at + half, len(prices) - 1)]))))
+    return asked
+
+
+def _other(label: int, schema: Schema) -> int:
+    """Another value of the label's group."""
+    low, high = next(r for r in schema.labels.groups.values() if r[0] <= label < r[1])
+    return low if label != low else min(label + 1, high - 1)
+
+
+def query_of(question: Question, schema: Schema, labels: Sequence[int] = ()) -> Query:
+    """The same for our index: code alone, no near misses and no counts, as the peers have none."""
+    said = schema.vocabulary.labels
+    wanted: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for label in (*question.wanted, *([] if question.category is None else [question.category])):
+        wanted[said[label][0]] = ((said[label][1],),)
+    unwanted = {said[label][0]: (said[label][1],) for label in question.unwanted}
+    where = Where(wanted, unwanted, {} if question.price is None else {"price": question.price})
+    wishes = [Preference(label, 0.8) for label in labels]
+    return Query(question.features, wishes, where, limit=K, weights=CODE_ALONE, facets=False, relax=False)
+
+
+def compare(index: Index, table: Table, asked: Mapping[str, Sequence[Question]], others: Mapping[str, Peer]) -> dict[str, Figure]:
+    """Milliseconds and recall of every engine, asked in turn so that a noisy machine is noisy for all."""
+    bits, compared = index.schema.n_bits, {}
+    engines: dict[str, Callable[[Question], npt.NDArray[np.int64]]] = {
+        "ours": lambda q: np.rint(np.array(index.search(query_of(q, index.schema)).distances) * bits).astype(np.int64)
+    }
+    engines |= {name: (lambda q, peer=peer: peer.search(q, K)) for name, peer in others.items()}
+    for name, every in asked.items():
+        laps: dict[str, list[float]] = {e: [] for e in engines}
+        recalls: dict[str, list[float]] = {e: [] for e in engines}
+        matching = []
+        for i, question in enumerate(every):
+            query = query_of(question, index.schema)
+            is_judged = i < SLOW
+            truth = slow_distances(table, question, K) if is_judged else np.zeros(0)
+            matching += [int(slow_matches(table, question).sum())] if is_judged else []
+            for engine, ask in engines.items():
+                slow = engine in ("usearch_exact", "numpy", "duckdb")
+                if (engine != "ours" and not others[engine].can(question)) or (slow and i >= SLOW):
+                    continue
+                started = time.perf_counter()
+                if engine == "ours":
+                    answer = index.search(query)
+                    laps[engine].append(time.perf_counter() - started)
+                    found = np.rint(np.array(answer.distances) * bits).astype(np.int64)
+                else:
+                    found = ask(question)
+                    laps[engine].append(time.perf_counter() - started)
+                if is_judged and len(truth):
+                    recalls[engine].append(float((found <= truth[-1]).sum() / len(truth)))
+        for engine in engines:
+            if laps[engine]:
+                compared.setdefault(engine, {})[name] = {**spread(laps[engine]), "recall": float(np.mean(recalls[engine] or [1]))}
+        log(f"{name}: matching {np.median(matching):,.0f} (median)  " + "  ".join(
+            f"{e} {compared[e][name]['p50_ms']:.3f}" for e in engines if name in compared.get(e, {})))
+        compared.setdefault("matching", {})[name] = float(np.median(matching))
+    return compared
+
+
+def spread(laps: Sequence[float]) -> Times:
+    """Median and 95th percentile in milliseconds."""
+    return {"p50_ms": float(np.percentile(laps, 50) * 1000), "p95_ms": float(np.percentile(laps, 95) * 1000)}
+
+
+def timed(index: Index, queries: Sequence[Query]) -> Times:
+    """The spread of some queries, one after the other."""
+    laps = []
+    for query in queries:
+        started = time.perf_counter()
+        index.search(query)
+        laps.append(time.perf_counter() - started)
+    return spread(laps)
+
+
+@njit(nogil=True, cache=True)
+def _read(codes):  # type: ignore[no-untyped-def]
+    total = np.uint64(0)
+    for i in range(codes.shape[0]):
+        total ^= codes[i]
+    return total
+
+
+def read_once(index: Index, n: int) -> float:
+    """Milliseconds of one plain read of all codes where they lie, the median of n."""
+    laps = []
+    for _ in range(n + 1):
+        started = time.perf_counter()
+        for view in index.snapshot().views:
+            _read(view.layer.codes)
+        laps.append(time.perf_counter() - started)
+    return float(np.median(laps[1:]) * 1000)
+
+
+def combined(index: Index, products: Products, asked: Sequence[Question]) -> dict[str, Figure]:
+    """The combined distance against the code alone, unfiltered: default weights, and the worst of a grid."""
+    queries = [query_of(q, index.schema, labels) for q, labels in zip(asked, products.query_labels, strict=True)]
+    alone, default = [], []
+    for query in queries:  # in turn
+        alone += [timed(index, [query])["p50_ms"]]
+        default += [timed(index, [query._replace(weights=DEFAULT)])["p50_ms"]]
+    grid = {str(tuple(w)): timed(index, [q._replace(weights=w) for q in queries[:SLOW]])["p50_ms"] for w in GRID}
+    worst = max(grid, key=lambda w: grid[w])
+    code = float(np.median(alone))
+    return {
+        "code_ms": code, "default_ms": float(np.median(default)), "ratio": float(np.median(default)) / code,
+        "worst_weights": worst, "worst_ms": grid[worst], "worst_ratio": grid[worst] / code,
+    }  # fmt: skip
+
+
+def approximate(index: Index, asked: Mapping[str, Sequence[Question]]) -> dict[str, Figure]:
+    """Recall and time of the approximate mode by probes, unfiltered and under every kind of filter."""
+    figures: dict[str, Figure] = {}
+    for nprobe in PROBES:
+        by_kind: dict[str, Figure] = {}
+        for name, every in asked.items():
+            recalls, shares, exact, quick = [], [], [], []
+            for question in every[: 3 * SLOW]:
+                query = query_of(question, index.schema)
+                started = time.perf_counter()
+                truth = index.search(query)
+                between = time.perf_counter()
+                found = index.search(query._replace(nprobe=nprobe))
+                exact.append(between - started)
+                quick.append(time.perf_counter() - between)
+                if truth.distances:
+                    recalls.append(sum(d <= truth.distances[-1] for d in found.distances) / len(truth.distances))
+                    shares.append(found.looked_at)
+            by_kind[name] = {
+                **spread(quick), "recall": float(np.mean(recalls)), "looked_at": float(np.mean(shares)),
+                "ratio_to_exact": float(np.median(quick) / np.median(exact)),
+            }  # fmt: skip
+        figures[str(nprobe)] = by_kind
+        none, least = by_kind["none"], min(kind["recall"] for kind in by_kind.values())
+        log(f"nprobe {nprobe}: unfiltered recall {none['recall']:.4f} at {none['ratio_to_exact']:.2f} of exact, "
+            f"{none['looked_at']:.3f} looked at; lowest recall under a filter {least:.4f}")  # fmt: skip
+    return figures
+
+
+def facet_times(index: Index, asked: Sequence[Question]) -> Figure:
+    """Exact counts of all values under three filters of three groups: what they add to a search, and the whole of it."""
+    queries = [query_of(q, index.schema) for q in asked]
+    without = timed(index, queries)["p50_ms"]
+    whole = timed(index, [q._replace(facets=True) for q in queries])
+    return {**whole, "counts_ms": whole["p50_ms"] - without}
+
+
+def build(folder: Path, schema: Schema, table: Table) -> dict[str, Figure]:
+    """Write the index and delete one product in DELETED; seconds, products a second, bytes a product."""
+    gone = table.names.take(np.arange(0, len(table), DELETED)).tolist()
+    with IndexWriter(folder, schema) as writer:
+        started = time.perf_counter()
+        writer.apply(table)
+        took = time.perf_counter() - started
+        for low in range(0, len(gone), 4000):
+            writer.apply([], gone[low : low + 4000])
+    size = sum(f.stat().st_size for f in folder.iterdir())
+    return {"build_s": took, "products_per_s": len(table) / took, "bytes_per_product": size / len(table)}
+
+
+def opening(folder: Path, schema: Schema, queries: Sequence[Query], threads: int) -> dict[str, Figure]:
+    """Milliseconds to open and to answer first, from a cold disk and warm."""
+    figures: dict[str, Figure] = {}
+    for name in ("cold", "warm"):
+        if name == "cold":
+            for file in folder.glob("*.hbs"):
+                descriptor = os.open(file, os.O_RDONLY)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(descriptor)
+        index = Index(folder, schema, threads)
+        started = time.perf_counter()
+        len(index)
+        opened = time.perf_counter()
+        index.search(queries[0])
+        figures[name] = {"open_ms": (opened - started) * 1000, "first_query_ms": (time.perf_counter() - opened) * 1000}
+    return figures
+
+
+def make_peers(names: Sequence[str], table: Table, schema: Schema) -> dict[str, Peer]:
+    """The peers that could be built in time."""
+    makers: dict[str, Callable[[], Peer]] = {
+        "faiss_flat": lambda: peers.FaissFlat(table, schema),
+        "faiss_per_category": lambda: peers.FaissPerCategory(table, schema),
+        "faiss_ivf": lambda: peers.FaissIvf(table, 32),
+        "faiss_hnsw": lambda: peers.FaissHnsw(table, 64),
+        "usearch_exact": lambda: peers.UsearchExact(table),
+        "numpy": lambda: peers.Numpy(table, schema),
+        "duckdb": lambda: peers.DuckDb(table),
+    }
+    made = {name: built(name, makers[name], log) for name in names}
+    faiss.omp_set_num_threads(1)
+    return {name: peer for name, peer in made.items() if peer is not None}
+
+
+PEERS = ("faiss_flat", "faiss_per_category", "faiss_ivf", "faiss_hnsw", "usearch_exact", "numpy", "duckdb")
+
+
+def main() -> None:
+    """Read the command line, build, ask, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=positive, default=1_000_000)
+    parser.add_argument("--bits", type=positive, default=512)
+    parser.add_argument("--queries", type=positive, default=400)
+    parser.add_argument("--threads", type=positive, default=1, help="of our index; the peers have one")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
+    parser.add_argument("--codes", type=Path, help=".npy of real codes (N, W) to resample, instead of drawn ones")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the index is built")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    schema = Schema(load_vocabulary(), arguments.bits, "benchmark")
+    log(f"drawing {arguments.items:,} products of {arguments.bits} bits")
+    products = (
+        draw(schema, arguments.items, arguments.queries) if arguments.codes is None
+        else resample(schema, np.load(arguments.codes), arguments.items, arguments.queries)
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="haberdash-benchmark-") as folder:
+        try:
+            write_figures(measured(Path(folder) / "index", schema, products, arguments), arguments.json)
+        except NoRoom as wrong:
+            fail(str(wrong))
+
+
+def measured(folder: Path, schema: Schema, products: Products, arguments: argparse.Namespace) -> dict[str, Figure]:
+    """All figures of one size."""
+    table = products.table
+    figures: dict[str, Figure] = {
+        "items": len(table), "bits": schema.n_bits, "queries": len(products.queries), "threads": arguments.threads,
+        "growth": build(folder, schema, table),
+    }  # fmt: skip
+    log(f"built {figures['growth']}")
+    alive = table.take(np.setdiff1d(np.arange(len(table)), np.arange(0, len(table), DELETED)))
+    asked = questions(products, schema, alive)
+    none = [query_of(q, schema) for q in asked["none"][:SLOW]]
+    figures["growth"] |= {**opening(folder, schema, none, arguments.threads),
+                          "four_readers_mib": proportional_mib(folder, schema, 4)}  # fmt: skip
+    log(f"opened {figures['growth']}")
+    index = Index(folder, schema, arguments.threads)
+    others = make_peers(arguments.peers, alive, schema)
+    figures |= compare(index, alive, asked, others)
+    figures["read_once_ms"] = read_once(index, 20)
+    figures["combined"] = combined(index, products, asked["none"])
+    figures["facets"] = facet_times(index, asked["3 attributes"])
+    figures["approximate"] = approximate(index, asked)
+    figures["ratios"] = ratios(figures)
+    return figures
+
+
+def ratios(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Our medians over those of the peer that is named for each kind of question."""
+    named = {"none": "faiss_flat", "category": "faiss_per_category", "category+2": "faiss_per_category"}
+    found: dict[str, Figure] = {}
+    for kind, ours in figures["ours"].items():
+        peer = figures.get(named.get(kind, "faiss_flat"), {}).get(kind)
+        if peer is not None:
+            found[kind] = ours["p50_ms"] / peer["p50_ms"]
+    found["none_to_one_read"] = figures["ours"]["none"]["p50_ms"] / figures["read_once_ms"]
+    return found
+
+
+if __name__ == "__main__":
+    main()

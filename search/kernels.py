@@ -1,0 +1,470 @@
+"""The hot loops, compiled by numba: scanning codes, counting bits, looking up names, comparing floats.
+
+Nothing here knows products, files or filters. Every kernel has a slow numpy oracle in tests/search/test_kernels.py. All release
+the GIL and are cached on disk (`python -m search.kernels` compiles them ahead; script/setup does).
+
+Shapes in this module:
+    N  rows      W  64-bit words of a code      B  words of a bitmap, 64 rows each      P  preferences      K  results
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from search.vectors import add_where, half_l1, hamming, least, lowest_bit, popcount, prefetch
+
+# How far ahead memory is asked for. Scanning 1M x 512 bits: 4.6 ms without, 3.0 at 2 KB, 2.4 at 8 KB, 2.4 at 32 KB (a plain
+# read of the same bytes: 2.8 ms).
+AHEAD_WORDS = 1024
+AHEAD_ROWS = 24
+
+DENSE = 24  # rows of 64 from which all 64 are compared and the mask is looked at afterwards
+PICKED = 256  # rows picked one by one are gathered in batches of so many
+
+FAR = np.iinfo(np.int64).max  # farther than anything
+
+
+@njit(nogil=True, inline="always")
+def _is_before(distance, tie, other_distance, other_tie):  # type: ignore[no-untyped-def]
+    return distance < other_distance or (distance == other_distance and tie < other_tie)
+
+
+@njit(nogil=True, cache=True)
+def _sink(heap, n, distance, tie, row):  # type: ignore[no-untyped-def]
+    """Put (distance, tie, row) where the top of a max-heap of n was, and let it sink to its place."""
+    at = 0
+    while True:
+        below = 2 * at + 1
+        if below >= n:
+            break
+        if below + 1 < n and _is_before(heap[0, below], heap[1, below], heap[0, below + 1], heap[1, below + 1]):
+            below += 1
+        if not _is_before(distance, tie, heap[0, below], heap[1, below]):
+            break
+        heap[0, at], heap[1, at], heap[2, at] = heap[0, below], heap[1, below], heap[2, below]
+        at = below
+    heap[0, at], heap[1, at], heap[2, at] = distance, tie, row
+
+
+@njit(nogil=True, cache=True)
+def _offer(heap, n, k, distance, tie, row):  # type: ignore[no-untyped-def]
+    """Put (distance, tie, row) into a max-heap of at most k; returns how many it holds now.  heap: (3, K)."""
+    if n == k:
+        if _is_before(distance, tie, heap[0, 0], heap[1, 0]):
+            _sink(heap, n, distance, tie, row)
+        return n
+    at = n
+    while at > 0:
+        above = (at - 1) // 2
+        if not _is_before(heap[0, above], heap[1, above], distance, tie):
+            break
+        heap[0, at], heap[1, at], heap[2, at] = heap[0, above], heap[1, above], heap[2, above]
+        at = above
+    heap[0, at], heap[1, at], heap[2, at] = distance, tie, row
+    return n + 1
+
+
+@njit(nogil=True, cache=True)
+def _sort(heap, n):  # type: ignore[no-untyped-def]
+    """Turn a max-heap into ascending order."""
+    for end in range(n - 1, 0, -1):
+        distance, tie, row = heap[0, end], heap[1, end], heap[2, end]
+        heap[0, end], heap[1, end], heap[2, end] = heap[0, 0], heap[1, 0], heap[2, 0]
+        _sink(heap, end, distance, tie, row)
+
+
+@njit(nogil=True, cache=True)
+def _next_filled(mask, first, word, stop):  # type: ignore[no-untyped-def]
+    """The first word from `word` on that is not zero, or `stop`: eight at a time, since rare filters leave most empty."""
+    while word + 8 <= stop:
+        at = word - first
+        any_bits = (mask[at] | mask[at + 1] | mask[at + 2] | mask[at + 3]) | (
+            mask[at + 4] | mask[at + 5] | mask[at + 6] | mask[at + 7]
+        )
+        if any_bits:
+            break
+        word += 8
+    while word < stop and mask[word - first] == 0:
+        word += 1
+    return word
+
+
+@cache
+def scanner(n_words: int) -> Callable[..., int]:
+    """The scan for codes of `n_words`: scan(codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units,
+    bound, heap) -> how many rows were found.
+
+    codes: (N * W,) uint64.  colours: (N * 64,) uint8.  ties: (N,) uint32, the order among equals.
+    mask: (B,) uint64, the rows that count, of which bit 0 is row 64 * first.  runs: (R, 2) rows to visit, in this order.
+    lacking: (P, B) uint64, which rows lack a preference; shares: (P,) int64, their sum below 65,536.
+    units: (3,) int64, how much one bit, one 1/255 of colour and one share count.
+    bound: farther rows are of no interest.  heap: (3, K) int64 of distance, tie, row, nearest first afterwards.
+    """
+
+    @njit(nogil=True, cache=True)
+    def scan(  # type: ignore[no-untyped-def]  # noqa: PLR0912
+        codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units, bound, heap
+    ):
+        k = heap.shape[1]
+        if k == 0:
+            return 0
+        per_bit, per_colour, per_share = units[0], units[1], units[2]
+        n_preferences = shares.shape[0]
+        n, worst = 0, bound
+        sums = np.zeros(64, np.uint16)
+        distances = np.empty(64, np.int64)
+        picked = np.empty(PICKED + 64, np.int64)
+        picked_lacks = np.empty(PICKED + 64, np.int64)
+        for run in range(runs.shape[0]):
+            low, high = runs[run, 0], runs[run, 1]
+            n_picked = 0
+            word, stop = (low >> 6) - 1, (high + 63) >> 6
+            while word + 1 < stop:
+                word = _next_filled(mask, first, word + 1, stop)
+                base = word << 6
+                bits = mask[word - first] if word < stop else np.uint64(0)
+                if base < low:
+                    bits &= ~np.uint64(0) << np.uint64(low - base)
+                if base + 64 > high:
+                    bits &= ~np.uint64(0) >> np.uint64(base + 64 - high)
+                if bits != 0:
+                    if n_preferences:
+                        sums[:] = 0
+                        for p in range(n_preferences):
+                            add_where(sums, lacking[p, word - first], shares[p])
+                    if popcount(bits) < DENSE:
+                        while bits:
+                            j = lowest_bit(bits)
+                            bits &= bits - np.uint64(1)
+                            picked[n_picked] = base + j
+                            picked_lacks[n_picked] = np.int64(sums[j]) * per_share
+                            n_picked += 1
+                    elif n_preferences == 0 or least(sums) * per_share <= worst:
+                        nearest = FAR
+                        top = min(64, codes.shape[0] // n_words - base)
+                        for j in range(top):
+                            at = (base + j) * n_words
+                            for step in range(0, n_words, 8):
+                                prefetch(codes, at + AHEAD_WORDS + step)
+                            distance = hamming(codes, at, query, n_words) * per_bit + np.int64(sums[j]) * per_share
+                            distances[j] = distance
+                            nearest = min(nearest, distance)
+                        if nearest <= worst:
+                            for j in range(top):
+                                distance = distances[j]
+                                if distance <= worst and (bits >> np.uint64(j)) & np.uint64(1):
+                                    if per_colour:
+                                        distance += half_l1(colours, (base + j) * 64, colour) * per_colour
+                                    if distance <= worst:
+                                        n = _offer(heap, n, k, distance, np.int64(ties[base + j]), base + j)
+                                        if n == k:
+                                            worst = min(bound, heap[0, 0])
+                if n_picked >= PICKED or (n_picked and word + 1 >= stop):
+                    for i in range(n_picked):
+                        if i + AHEAD_ROWS < n_picked:
+                            for step in range(0, n_words, 8):
+                                prefetch(codes, picked[i + AHEAD_ROWS] * n_words + step)
+                        row, distance = picked[i], picked_lacks[i]
+                        if distance <= worst:
+                            distance += hamming(codes, row * n_words, query, n_words) * per_bit
+                            if distance <= worst and per_colour:
+                                distance += half_l1(colours, row * 64, colour) * per_colour
+                            if distance <= worst:
+                                n = _offer(heap, n, k, distance, np.int64(ties[row]), row)
+                                if n == k:
+                                    worst = min(bound, heap[0, 0])
+                    n_picked = 0
+        _sort(heap, n)
+        return n
+
+    return scan  # type: ignore[no-any-return]
+
+
+@cache
+def pairwise(n_words: int) -> Callable[..., None]:
+    """hammings(codes, rows, query, out): (R,) distances of some rows, for codes of `n_words`."""
+
+    @njit(nogil=True, cache=True)
+    def hammings(codes, rows, query, out):  # type: ignore[no-untyped-def]
+        for i in range(rows.shape[0]):
+            out[i] = hamming(codes, rows[i] * n_words, query, n_words)
+
+    return hammings  # type: ignore[no-any-return]
+
+
+@cache
+def assigner(n_words: int) -> Callable[..., None]:
+    """assign(codes, rows, centres, out): the nearest centre (the first of equals) of each row, for codes of `n_words`."""
+
+    @njit(nogil=True, cache=True)
+    def assign(codes, rows, centres, out):  # type: ignore[no-untyped-def]
+        n_centres = centres.shape[0] // n_words
+        code = np.empty(n_words, np.uint64)
+        for i in range(rows.shape[0]):
+            at = rows[i] * n_words
+            for w in range(n_words):
+                code[w] = codes[at + w]
+            best = FAR
+            for c in range(n_centres):
+                distance = hamming(centres, c * n_words, code, n_words)
+                if distance < best:
+                    best = distance
+                    out[i] = c
+
+    return assign  # type: ignore[no-any-return]
+
+
+@njit(nogil=True, cache=True)
+def vote(codes, rows, assigned, n_words, votes, sizes):  # type: ignore[no-untyped-def]
+    """Count the set bits of each cluster's rows.  votes: (C, 64 * W) int32 and sizes: (C,) int64 are added to."""
+    for i in range(rows.shape[0]):
+        cluster = assigned[i]
+        sizes[cluster] += 1
+        for w in range(n_words):
+            word = codes[rows[i] * n_words + w]
+            for b in range(64):
+                votes[cluster, w * 64 + b] += (word >> np.uint64(b)) & np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
+def count_bits(mask):  # type: ignore[no-untyped-def]
+    """Bits set in a bitmap."""
+    n = 0
+    for i in range(mask.shape[0]):
+        n += popcount(mask[i])
+    return n
+
+
+@njit(nogil=True, cache=True)
+def count_runs(mask, first, runs, counts):  # type: ignore[no-untyped-def]
+    """Bits set within each run of rows.  runs: (R, 2); counts: (R,) is overwritten."""
+    for run in range(runs.shape[0]):
+        low, high, n = runs[run, 0], runs[run, 1], 0
+        for word in range(low >> 6, (high + 63) >> 6):
+            bits = mask[word - first]
+            if (word << 6) < low:
+                bits &= ~np.uint64(0) << np.uint64(low - (word << 6))
+            if (word << 6) + 64 > high:
+                bits &= ~np.uint64(0) >> np.uint64((word << 6) + 64 - high)
+            n += popcount(bits)
+        counts[run] = n
+
+
+@njit(nogil=True, cache=True)
+def set_rows(bits, first, rows):  # type: ignore[no-untyped-def]
+    """Set the bits of rows, those outside the window being passed over.  bits: (B,) uint64."""
+    low, high = first * 64, (first + bits.shape[0]) * 64
+    for i in range(rows.shape[0]):
+        row = np.int64(rows[i])
+        if low <= row < high:
+            bits[(row - low) >> 6] |= np.uint64(1) << np.uint64((row - low) & 63)
+
+
+@njit(nogil=True, cache=True)
+def clear_rows(bits, first, rows):  # type: ignore[no-untyped-def]
+    """Clear the bits of rows, those outside the window being passed over.  bits: (B,) uint64."""
+    low, high = first * 64, (first + bits.shape[0]) * 64
+    for i in range(rows.shape[0]):
+        row = np.int64(rows[i])
+        if low <= row < high:
+            bits[(row - low) >> 6] &= ~(np.uint64(1) << np.uint64((row - low) & 63))
+
+
+@njit(nogil=True, cache=True)
+def rows_of(mask, first, out):  # type: ignore[no-untyped-def]
+    """Write the rows whose bits are set, ascending; returns how many.  out: large enough for all."""
+    n = 0
+    for i in range(mask.shape[0]):
+        bits = mask[i]
+        while bits:
+            out[n] = ((first + i) << 6) + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def between(column, low, high, first, bits):  # type: ignore[no-untyped-def]
+    """Set the bits of rows whose number lies in [low, high].  column: (N,) int64; bits: (B,) is overwritten."""
+    n = column.shape[0]
+    for i in range(bits.shape[0]):
+        base = (first + i) << 6
+        word = np.uint64(0)
+        for j in range(min(64, n - base)):
+            value = column[base + j]
+            word |= np.uint64((value >= low) & (value <= high)) << np.uint64(j)
+        bits[i] = word
+
+
+@njit(nogil=True, cache=True)
+def label_bits(label_words, word, bit, bits):  # type: ignore[no-untyped-def]
+    """Set the bits of rows that have one label; returns how many.  label_words: (N, V) uint64; bits: (B,) overwritten."""
+    n, count = label_words.shape[0], 0
+    for i in range(bits.shape[0]):
+        base = i << 6
+        found = np.uint64(0)
+        for j in range(min(64, n - base)):
+            found |= ((label_words[base + j, word] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(j)
+        bits[i] = found
+        count += popcount(found)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def count_labels(table, words, lists, mask, first, low, high, counts):  # type: ignore[no-untyped-def]
+    """Count, for labels low to high, the rows of the mask that have them.
+
+    table: (L, 4) int64 of is-a-list, first word (of bitmaps), start and stop in `words` or `lists`.
+    words: all bitmaps, uint64.  lists: all row lists, uint32.  mask: (B,) of which bit 0 is row 64 * first.  counts: (L,).
+    """
+    stop_word = first + mask.shape[0]
+    for label in range(low, high):
+        n, start, stop = 0, table[label, 2], table[label, 3]
+        if table[label, 0]:
+            for i in range(start, stop):
+                row = np.int64(lists[i])
+                word = row >> 6
+                if first <= word < stop_word:
+                    n += np.int64((mask[word - first] >> np.uint64(row & 63)) & np.uint64(1))
+        else:
+            begin = max(first, table[label, 1])
+            end = min(stop_word, table[label, 1] + stop - start)
+            shift = start - table[label, 1]
+            for word in range(begin, end):
+                n += popcount(words[word + shift] & mask[word - first])
+        counts[label] = n
+
+
+@njit(nogil=True, cache=True)
+def count_labels_by_row(label_words, mask, first, counts):  # type: ignore[no-untyped-def]
+    """Count all labels over the rows of the mask, row by row: faster where few rows match.  counts: (64 * V,), overwritten."""
+    counts[:] = 0
+    for i in range(mask.shape[0]):
+        bits = mask[i]
+        while bits:
+            row = ((first + i) << 6) + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            for v in range(label_words.shape[1]):
+                held = label_words[row, v]
+                while held:
+                    counts[v * 64 + lowest_bit(held)] += 1
+                    held &= held - np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
+def first_in_order(order, mask, first, wanted, out):  # type: ignore[no-untyped-def]
+    """Write the first `wanted` rows of the mask in the given order; returns how many.  order: (N,) uint32 rows."""
+    n, low, high = 0, first * 64, (first + mask.shape[0]) * 64
+    for i in range(order.shape[0]):
+        if n == wanted:
+            break
+        row = np.int64(order[i])
+        if low <= row < high and (mask[(row - low) >> 6] >> np.uint64((row - low) & 63)) & np.uint64(1):
+            out[n] = row
+            n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def find_names(names, starts, order, wanted, wanted_starts, out):  # type: ignore[no-untyped-def]
+    """Binary search of many names; -1 where there is none.
+
+    names: all bytes; starts: (N + 1,); order: (N,) uint32, rows sorted by name.  wanted, wanted_starts: the same of the names
+    looked for; out: (M,) int64 rows.
+    """
+    for i in range(wanted_starts.shape[0] - 1):
+        begin, length = wanted_starts[i], wanted_starts[i + 1] - wanted_starts[i]
+        low, high = 0, order.shape[0]
+        out[i] = -1
+        while low < high:
+            middle = (low + high) // 2
+            row = np.int64(order[middle])
+            at, n = starts[row], starts[row + 1] - starts[row]
+            sign = 0
+            for j in range(min(n, length)):
+                a, b = names[at + j], wanted[begin + j]
+                if a != b:
+                    sign = -1 if a < b else 1
+                    break
+            if sign == 0:
+                sign = -1 if n < length else (1 if n > length else 0)
+            if sign == 0:
+                out[i] = row
+                break
+            if sign < 0:
+                low = middle + 1
+            else:
+                high = middle
+
+
+@njit(nogil=True, cache=True)
+def half_to_single():  # type: ignore[no-untyped-def]
+    """The (65536,) float32 of all half-precision numbers, by their bits."""
+    out = np.empty(65536, np.float32)
+    for bits in range(65536):
+        exponent, fraction = (bits >> 10) & 31, bits & 1023
+        if exponent == 0:
+            value = fraction * 2.0**-24
+        elif exponent == 31:
+            value = np.inf if fraction == 0 else np.nan
+        else:
+            value = (1 + fraction / 1024) * 2.0 ** (exponent - 15)
+        out[bits] = -value if bits >> 15 else value
+    return out
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def squared_distances(floats, rows, query, singles, out):  # type: ignore[no-untyped-def]
+    """Squared Euclidean distance of some rows to a query.
+
+    floats: (N, F) uint16, half precision.  query: (F,) float32.  singles: `half_to_single()`.  out: (R,) float32.
+    """
+    width = floats.shape[1]
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if i + 2 < rows.shape[0]:
+            for f in range(0, width, 32):
+                prefetch(floats, rows[i + 2] * width + f)
+        total = np.float32(0)
+        for f in range(width):
+            difference = singles[floats[row, f]] - query[f]
+            total += difference * difference
+        out[i] = total
+
+
+def compile_for(n_words: int) -> None:
+    """Run the scan and everything that a first query needs once on nothing much, so that no shopper waits for a compiler."""
+    codes, colours = _frozen(np.zeros(64 * n_words, np.uint64)), _frozen(np.zeros(64 * 64, np.uint8))
+    ties, mask, runs = _frozen(np.arange(64, dtype=np.uint32)), np.full(1, 2**64 - 1, np.uint64), np.array([[0, 64]])
+    label_words = _frozen(np.ones((64, 1), np.uint64))
+    heap, ones = np.empty((3, 2), np.int64), np.ones(3, np.int64)
+    scanner(n_words)(
+        codes, colours, ties, mask, 0, runs, np.zeros(n_words, np.uint64), np.zeros(64, np.uint8),
+        np.zeros((1, 1), np.uint64), np.ones(1, np.int64), ones, FAR, heap,
+    )  # fmt: skip
+    rows, counts = np.empty(64, np.int64), np.zeros(64, np.int64)
+    count_runs(mask, 0, runs, counts[:1])
+    count_bits(mask)
+    rows_of(mask, 0, rows)
+    set_rows(mask, 0, ties)
+    set_rows(mask, 0, rows)
+    clear_rows(mask, 0, rows)
+    first_in_order(ties, mask, 0, 2, rows)
+    count_labels_by_row(label_words, mask, 0, counts)
+    table = _frozen(np.zeros((1, 4), np.int64))
+    count_labels(table, codes[:1], ties[:1], mask, 0, 0, 1, counts)
+    between(_frozen(np.zeros(64, np.int64)), 0, 1, 0, mask)
+    names, starts = _frozen(np.full(64, 97, np.uint8)), _frozen(np.arange(65))
+    find_names(names, starts, ties, np.full(1, 98, np.uint8), np.arange(2), rows[:1])
+
+
+def _frozen(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
+
+
+if __name__ == "__main__":
+    compile_for(20)

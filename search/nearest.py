@@ -1,0 +1,139 @@
+"""The exact k nearest rows by the combined distance, without computing most of it.
+
+Shapes in this module:
+    B  words of a bitmap, 64 rows each      P  preferences      K  results      R  runs of rows
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from search import kernels
+from search.epoch import View
+from search.features import Features
+from search.filtering import Mask
+from search.layer import Schema
+from search.postings import Bits, Rows
+from search.ranking import Preference, Weights, scale, shares
+
+SPLIT = 1 << 17  # rows from which a scan is worth several threads: handing over costs some 50 microseconds
+
+
+class Found(NamedTuple):
+    """Rows, nearest first.  views, rows: (K,) where each is; distances: (K,)."""
+
+    views: Rows
+    rows: Rows
+    distances: npt.NDArray[np.float64]
+
+    def __getitem__(self, page: slice) -> "Found":  # type: ignore[override]
+        return Found(self.views[page], self.rows[page], self.distances[page])
+
+
+class Wanted(NamedTuple):
+    """What is near: a query translated for the kernels.  units: (3,); shares: (P,) of the preferences that count."""
+
+    features: Features
+    units: Rows
+    scale: int
+    labels: tuple[tuple[int, int], ...]  # per preference its posting, and that of its group
+    shares: Rows
+
+
+class Part(NamedTuple):
+    """What one scan looks at.  lacking: (P, B); runs: (R, 2) rows in the order in which they are visited."""
+
+    view: View
+    mask: Mask
+    lacking: Bits
+    runs: Rows
+
+
+def wanted(features: Features, preferences: Sequence[Preference], weights: Weights, schema: Schema) -> Wanted:
+    """Translate features and preferences; those that count nothing are left out. Raises BadWeights."""
+    labels, groups = schema.labels, schema.vocabulary.labels
+    counted = [
+        (p.label, labels.group_posting(groups[p.label][0]), share)
+        for p, share in (zip(preferences, shares(preferences), strict=True) if weights.labels else ())
+        if share
+    ]
+    return Wanted(
+        features, weights.units(schema.n_bits), scale(schema.n_bits, weights),
+        tuple((label, group) for label, group, _ in counted), np.array([s for *_, s in counted], np.int64),
+    )  # fmt: skip
+
+
+def part_of(view: View, mask: Mask, sought: Wanted) -> Part:
+    """Everything of a view that a scan needs."""
+    lacking = np.empty((len(sought.labels), len(mask.bits)), np.uint64)
+    for i, (label, group) in enumerate(sought.labels):
+        bits = view.layer.postings.bits
+        np.bitwise_and(bits(group, mask.first, mask.end), ~bits(label, mask.first, mask.end), out=lacking[i])
+    return Part(view, mask, lacking, np.array([[mask.first * 64, min(mask.end * 64, len(view.layer))]]))
+
+
+@dataclass
+class Scanner:
+    """Scans parts on one thread or several."""
+
+    schema: Schema
+    threads: int = 1
+    _pool: ThreadPoolExecutor | None = None
+
+    def nearest(self, parts: Sequence[Part], sought: Wanted, k: int, bound: int = kernels.FAR) -> Found:
+        """The k nearest rows of all parts, no farther than `bound`; ties by sku. k is at most the rows there are."""
+        heaps: list[Rows] = []
+        for part in parts:
+            heap = self._scan(part, sought, k, bound)
+            heaps.append(heap)
+            if heap.shape[1] == k and k:
+                bound = min(bound, int(heap[0, -1]))
+        return _merged(parts, heaps, k, sought.scale)
+
+    def _scan(self, part: Part, sought: Wanted, k: int, bound: int) -> Rows:
+        """The nearest rows of one part, sorted; (3, at most k)."""
+        if self.threads == 1 or int((part.runs[:, 1] - part.runs[:, 0]).sum()) < SPLIT:
+            return self._kernel(part, sought, k, bound, part.runs)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads)
+        work: list[Callable[[], Rows]] = [
+            lambda runs=runs: self._kernel(part, sought, k, bound, runs) for runs in _split(part.runs, self.threads)
+        ]
+        found = np.concatenate(list(self._pool.map(lambda scan: scan(), work)), axis=1)
+        return found[:, np.lexsort((found[1], found[0]))][:, :k]
+
+    def _kernel(self, part: Part, sought: Wanted, k: int, bound: int, runs: Rows) -> Rows:
+        layer, mask = part.view.layer, part.mask
+        heap = np.empty((3, k), np.int64)
+        n = kernels.scanner(self.schema.n_words)(
+            layer.codes, layer.colours, layer.ties, mask.bits, mask.first, runs, sought.features.code,
+            sought.features.colour, part.lacking, sought.shares, sought.units, bound, heap,
+        )  # fmt: skip
+        return heap[:, :n]
+
+
+def _split(runs: Rows, n: int) -> list[Rows]:
+    """Runs of about the same number of rows for each thread: every run is cut in n."""
+    sizes = runs[:, 1] - runs[:, 0]
+    cuts = [runs[:, 0] + sizes * i // n for i in range(n + 1)]
+    return [np.stack([a, b], axis=1) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def _merged(parts: Sequence[Part], heaps: Sequence[Rows], k: int, scale: int) -> Found:
+    """The k nearest of several sorted heaps; ties between layers by their skus."""
+    filled = [i for i, heap in enumerate(heaps) if heap.shape[1]]
+    if not filled:
+        return Found(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    if len(filled) == 1:
+        heap = heaps[filled[0]]
+        return Found(np.full(heap.shape[1], filled[0]), heap[2], heap[0] / scale)
+    views = np.repeat(filled, [heaps[i].shape[1] for i in filled])
+    distances = np.concatenate([heaps[i][0] for i in filled])
+    rows = np.concatenate([heaps[i][2] for i in filled])
+    skus = [s for i in filled for s in parts[i].view.layer.skus(heaps[i][2])]
+    order = sorted(range(len(rows)), key=lambda i: (distances[i], skus[i]))[:k]
+    return Found(views[order], rows[order], distances[order] / scale)
