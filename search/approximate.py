@@ -24,13 +24,13 @@ def probed(part: Part, sought: Wanted, schema: Schema, nprobe: int, k: int) -> t
     layer, mask = part.view.layer, part.mask
     n_clusters = len(layer.centres)
     if n_clusters <= nprobe:
-        return part, mask.count()
+        return part, mask.n
     runs = np.stack([layer.runs[:-1], layer.runs[1:]], axis=1)
     inside = np.clip(runs, mask.first * 64, mask.end * 64)
     matching = np.empty(n_clusters, np.int64)
     kernels.count_runs(mask.bits, mask.first, inside, matching)
     far = np.empty(n_clusters, np.int64)
-    kernels.pairwise(schema.n_words)(layer.centres.reshape(-1), np.arange(n_clusters), sought.features.code, far)
+    kernels.pairwise(schema.n_words)(layer.flat_centres, np.arange(n_clusters), sought.features.code, far)
     scores = far * sought.units[0] + _lacking(part, sought, inside)
     order = np.argsort(scores)
     order = order[matching[order] > 0]

@@ -18,7 +18,7 @@ from search.journal import Acknowledged, JournalReader
 from search.layer import Entry, Layer, Names, Schema, Table, names_of
 from search.manifest import Manifest
 from search.postings import Bits, Rows
-from search.segment import Segment, open_segment
+from search.segment import open_segment
 
 
 class View(NamedTuple):
@@ -165,9 +165,7 @@ class Epoch:
         kernels.clear_rows(self._delta_alive, 0, self.delta.kill(names.tolist()))
 
     def _publish(self) -> Snapshot:
-        views = [
-            View(s.layer, a, int(kernels.count_bits(a))) for s, a in zip(self.segments, self.alive, strict=True)
-        ]
+        views = [View(s.layer, a, int(kernels.count_bits(a))) for s, a in zip(self.segments, self.alive, strict=True)]
         if self.delta.live:
             views.append(View(self.delta.layer(), self._delta_alive, len(self.delta.live)))
         return Snapshot(self.generation, self.schema, views)

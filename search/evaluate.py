@@ -24,8 +24,8 @@ from recognition.recognizer import SERVED, Recognizer
 from search import ranking
 from search.codes import CODES, CodeSpace
 from search.features import Extractor, Features
-from search.ranking import DEFAULT, Preference, Weights
 from search.layer import Entry, Schema, Table, table_of
+from search.ranking import DEFAULT, Preference, Weights
 
 Floats = npt.NDArray[np.float64]
 Ranker = Callable[[int], npt.NDArray[np.int64]]  # a query's position to the whole gallery's rows, nearest first
@@ -101,9 +101,7 @@ def gather(items: Sequence[Item], n_queries: int, vocabulary: Vocabulary, all_gr
     excluded = np.eye(n_queries, len(items), dtype=bool)
     if not all_groups:
         excluded |= groups[:n_queries, None] == groups[None]
-    return Gallery(
-        items, n_queries, table, shared / union, excluded, categories[:n_queries, None] == categories[None]
-    )
+    return Gallery(items, n_queries, table, shared / union, excluded, categories[:n_queries, None] == categories[None])
 
 
 def _table(features: Sequence[Features], garments: Sequence[Garment], vocabulary: Vocabulary) -> Table:

@@ -49,7 +49,7 @@ def _ranges(chosen: Sequence[str], schema: Schema) -> list[tuple[int, int]]:
 def _counts(view: View, mask: Mask, low: int, high: int) -> Rows:
     postings, labels = view.layer.postings, view.layer.table.labels
     counts = np.zeros(labels.shape[1] * 64, np.int64)
-    if mask.count() * ROW_COST < postings.n_touched(low, high):
+    if mask.n * ROW_COST < postings.n_touched(low, high):
         kernels.count_labels_by_row(labels, mask.bits, mask.first, counts)
     else:
         kernels.count_labels(postings.table, postings.words, postings.lists, mask.bits, mask.first, low, high, counts)

@@ -5,7 +5,6 @@ Shapes in this module:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,25 +18,23 @@ from search.where import Where
 WIDE = 16
 
 
-@dataclass(frozen=True, eq=False)
 class Mask:
-    """Rows that match, of which bit 0 is row 64 * first.  bits: (B,)."""
+    """Rows that match, of which bit 0 is row 64 * first.  bits: (B,); n: how many match."""
 
-    first: int
-    bits: Bits
+    __slots__ = ("bits", "first", "n")
+
+    def __init__(self, first: int, bits: Bits) -> None:
+        self.first, self.bits = first, bits
+        self.n = int(kernels.count_bits(bits))
 
     @property
     def end(self) -> int:
         """The word after the last."""
         return self.first + len(self.bits)
 
-    def count(self) -> int:
-        """How many rows match."""
-        return int(kernels.count_bits(self.bits))
-
     def rows(self) -> Rows:
         """The rows that match, ascending."""
-        rows = np.empty(self.count(), np.int64)
+        rows = np.empty(self.n, np.int64)
         kernels.rows_of(self.bits, self.first, rows)
         return rows
 
@@ -71,8 +68,8 @@ class Filter:
         layer, bits = view.layer, view.alive
         first, end = self.window(layer)
         bits = bits[first:end]
-        for group in self.groups:
-            bits = bits & self.holds(layer, group, first, end)
+        for i, group in enumerate(self.groups):
+            bits = np.bitwise_and(bits, self.holds(layer, group, first, end), out=bits if i else None)
         return Mask(first, bits)
 
     def window(self, layer: Layer) -> tuple[int, int]:

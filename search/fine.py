@@ -27,7 +27,9 @@ def check(fine: Fine, schema: Schema) -> None:
     if not np.isfinite(fine.floats).all():
         raise BadFeatures("the query's float features are not finite")
     if fine.size < 1 or (fine.threshold is not None and fine.threshold < 0):
-        raise BadPage(f"a pool has at least one product and a threshold of 0 bits or more, not {fine.size}, {fine.threshold}")
+        raise BadPage(
+            f"a pool has at least one product and a threshold of 0 bits or more, not {fine.size}, {fine.threshold}"
+        )
 
 
 def bound(fine: Fine, sought: Wanted, schema: Schema) -> int:

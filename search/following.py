@@ -31,6 +31,7 @@ class Follower:
 
     def __init__(self, folder: Path, schema: Schema) -> None:
         self.folder, self.schema = folder, schema
+        self._current = str(folder / CURRENT)
         self._epoch: Epoch | None = None
         self._seen: tuple[int, int] | None = None
         self._lock = Lock()
@@ -46,7 +47,7 @@ class Follower:
 
     def _newest(self) -> Snapshot:
         try:
-            said = os.stat(self.folder / CURRENT)
+            said = os.stat(self._current)  # noqa: PTH116  # before every search: a Path would cost more than the call
             seen = (said.st_ino, said.st_mtime_ns)
         except FileNotFoundError:
             seen = None
@@ -55,7 +56,9 @@ class Follower:
         epoch = self._epoch
         if epoch is None:
             return Snapshot(0, self.schema, [])
-        if epoch.has_more() and self._lock.acquire(blocking=False):  # another thread is at it: its result comes a moment later
+        if epoch.has_more() and self._lock.acquire(
+            blocking=False
+        ):  # another thread is at it: its result comes a moment later
             try:
                 if epoch is self._epoch:
                     self._keep(epoch.snapshot)
@@ -128,9 +131,7 @@ class Follower:
         raise GenerationGone(f"generation {generation} is gone; search again")
 
 
-def _opened(
-    folder: Path, manifest: Manifest, schema: Schema, before: Epoch | None, until: int | None = None
-) -> Epoch:
+def _opened(folder: Path, manifest: Manifest, schema: Schema, before: Epoch | None, until: int | None = None) -> Epoch:
     epoch = Epoch(folder, manifest, schema, before)
     epoch.advance(until)
     return epoch

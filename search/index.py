@@ -62,7 +62,7 @@ class Index:
     def count(self, where: Where) -> int:
         """How many products match."""
         filters = Filter(where, self.schema)
-        return sum(filters.matching(v).count() for v in self.snapshot().views)
+        return sum(filters.matching(v).n for v in self.snapshot().views)
 
     def search(self, query: Query) -> Answer:
         """Return the products nearest to the query among those that match its filters; ties go to the lower sku.
@@ -74,7 +74,7 @@ class Index:
         views = _eligible(snapshot, query)
         filters = Filter(query.where, self.schema)
         masks = [filters.matching(v) for v in views]
-        total = sum(m.count() for m in masks)
+        total = sum(m.n for m in masks)
         found, n_looked_at = self._first(views, masks, query, min(total, query.offset + query.limit), total)
         page = found[query.offset :]
         relaxed: list[Hit] = []
@@ -149,7 +149,9 @@ class Index:
 
     def _probed(self, parts: Sequence[Part], sought: Wanted, nprobe: int, k: int) -> tuple[list[Part], int]:
         n_clusters = max(sum(len(p.view.layer.centres) for p in parts), 1)
-        probes = [probed(p, sought, self.schema, -(-nprobe * len(p.view.layer.centres) // n_clusters), k) for p in parts]
+        probes = [
+            probed(p, sought, self.schema, -(-nprobe * len(p.view.layer.centres) // n_clusters), k) for p in parts
+        ]
         return [part for part, _ in probes], sum(n for _, n in probes)
 
     def _near_misses(self, views: Sequence[View], filters: Filter, query: Query, missing: int) -> list[Hit]:
@@ -158,7 +160,7 @@ class Index:
         hits: list[Hit] = []
         for level in range(1, len(filters.groups) + 1):
             masks = [Mask(0, by_number[level]) for by_number in levels]
-            k = min(missing - len(hits), sum(m.count() for m in masks))
+            k = min(missing - len(hits), sum(m.n for m in masks))
             if k:
                 found, _ = self._first(views, masks, query._replace(nprobe=None, fine=None), k, k)
                 hits += self._explained(views, found, query)

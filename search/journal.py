@@ -94,7 +94,9 @@ class JournalReader:
                 raise CorruptIndex(f"{self.path.name} is truncated at byte {at}")
             length, generation, chained, checksum = _RECORD.unpack(head)
             if at + _RECORD.size + length > end.end or chained != before:
-                raise CorruptIndex(f"{self.path.name} is damaged: the record at byte {at} does not follow the one before")
+                raise CorruptIndex(
+                    f"{self.path.name} is damaged: the record at byte {at} does not follow the one before"
+                )
             body = os.pread(self._descriptor, length, at + _RECORD.size)
             if record_checksum(generation, before, body) != checksum:
                 raise CorruptIndex(f"{self.path.name} is damaged: the checksum of the record at byte {at} does not fit")

@@ -14,66 +14,94 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from search.vectors import add_where, half_l1, hamming, least, lowest_bit, popcount, prefetch
+from search.vectors import add_where, at_most, half_l1, hamming, least, lowest_bit, popcount, prefetch
 
 # How far ahead memory is asked for. Scanning 1M x 512 bits: 4.6 ms without, 3.0 at 2 KB, 2.4 at 8 KB, 2.4 at 32 KB (a plain
 # read of the same bytes: 2.8 ms).
 AHEAD_WORDS = 1024
-AHEAD_ROWS = 24
 
 DENSE = 24  # rows of 64 from which all 64 are compared and the mask is looked at afterwards
-PICKED = 256  # rows picked one by one are gathered in batches of so many
+PICKED = 128  # rows picked one by one are asked for at once and compared when so many are on their way
+
+COUNTED = 256  # results up to which they are sorted by counting
 
 FAR = np.iinfo(np.int64).max  # farther than anything
 
 
-@njit(nogil=True, inline="always")
-def _is_before(distance, tie, other_distance, other_tie):  # type: ignore[no-untyped-def]
-    return distance < other_distance or (distance == other_distance and tie < other_tie)
+@njit(nogil=True, cache=True)
+def _kth(values, n, k):  # type: ignore[no-untyped-def]
+    """The k-th smallest (from 1) of the first n values, which are reordered (quickselect)."""
+    low, high = 0, n - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
+    return values[k - 1]
 
 
 @njit(nogil=True, cache=True)
-def _sink(heap, n, distance, tie, row):  # type: ignore[no-untyped-def]
-    """Put (distance, tie, row) where the top of a max-heap of n was, and let it sink to its place."""
-    at = 0
-    while True:
-        below = 2 * at + 1
-        if below >= n:
-            break
-        if below + 1 < n and _is_before(heap[0, below], heap[1, below], heap[0, below + 1], heap[1, below + 1]):
-            below += 1
-        if not _is_before(distance, tie, heap[0, below], heap[1, below]):
-            break
-        heap[0, at], heap[1, at], heap[2, at] = heap[0, below], heap[1, below], heap[2, below]
-        at = below
-    heap[0, at], heap[1, at], heap[2, at] = distance, tie, row
+def _cut(found, ties, n, k):  # type: ignore[no-untyped-def]
+    """Keep the k nearest of n, and those as near as the last of them while there is room; returns how many were kept.
 
-
-@njit(nogil=True, cache=True)
-def _offer(heap, n, k, distance, tie, row):  # type: ignore[no-untyped-def]
-    """Put (distance, tie, row) into a max-heap of at most k; returns how many it holds now.  heap: (3, K)."""
-    if n == k:
-        if _is_before(distance, tie, heap[0, 0], heap[1, 0]):
-            _sink(heap, n, distance, tie, row)
+    Ties are looked up only where too many are equal: they lie apart from the codes, and every look may wait for memory.
+    """
+    if n <= k:
         return n
-    at = n
-    while at > 0:
-        above = (at - 1) // 2
-        if not _is_before(heap[0, above], heap[1, above], distance, tie):
-            break
-        heap[0, at], heap[1, at], heap[2, at] = heap[0, above], heap[1, above], heap[2, above]
-        at = above
-    heap[0, at], heap[1, at], heap[2, at] = distance, tie, row
-    return n + 1
+    values = found[0, :n].copy()
+    farthest = _kth(values, n, k)
+    kept = 0
+    for i in range(n):
+        distance, row = found[0, i], found[1, i]
+        found[0, kept], found[1, kept] = distance, row
+        kept += distance <= farthest
+    if kept > found.shape[1] - found.shape[1] // 4:
+        _sort(found, ties, kept)
+        kept = k
+    return kept
 
 
 @njit(nogil=True, cache=True)
-def _sort(heap, n):  # type: ignore[no-untyped-def]
-    """Turn a max-heap into ascending order."""
-    for end in range(n - 1, 0, -1):
-        distance, tie, row = heap[0, end], heap[1, end], heap[2, end]
-        heap[0, end], heap[1, end], heap[2, end] = heap[0, 0], heap[1, 0], heap[2, 0]
-        _sink(heap, end, distance, tie, row)
+def _sort(found, ties, n):  # type: ignore[no-untyped-def]
+    """Sort the first n by distance and tie: short lists by counting who comes before whom, without a branch."""
+    for i in range(n):
+        prefetch(ties, found[1, i])
+    distances, rows, tied = found[0, :n].copy(), found[1, :n].copy(), np.empty(n, np.int64)
+    for i in range(n):
+        tied[i] = ties[rows[i]]
+    if n <= COUNTED:
+        for i in range(n):
+            rank, distance, tie = 0, distances[i], tied[i]
+            for j in range(n):
+                rank += (distances[j] < distance) | ((distances[j] == distance) & (tied[j] < tie))
+            found[0, rank], found[1, rank] = distance, rows[i]
+        return
+    by_tie = np.argsort(tied)
+    order = by_tie[np.argsort(distances[by_tie], kind="mergesort")]
+    for i in range(n):
+        found[0, i], found[1, i] = distances[order[i]], rows[order[i]]
+
+
+@njit(nogil=True, cache=True)
+def _farthest(found, n):  # type: ignore[no-untyped-def]
+    """The largest of the first n distances."""
+    farthest = found[0, 0]
+    for i in range(1, n):
+        farthest = max(farthest, found[0, i])
+    return farthest
 
 
 @njit(nogil=True, cache=True)
@@ -95,20 +123,21 @@ def _next_filled(mask, first, word, stop):  # type: ignore[no-untyped-def]
 @cache
 def scanner(n_words: int) -> Callable[..., int]:
     """The scan for codes of `n_words`: scan(codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units,
-    bound, heap) -> how many rows were found.
+    bound, k, found) -> how many rows were found.
 
     codes: (N * W,) uint64.  colours: (N * 64,) uint8.  ties: (N,) uint32, the order among equals.
     mask: (B,) uint64, the rows that count, of which bit 0 is row 64 * first.  runs: (R, 2) rows to visit, in this order.
     lacking: (P, B) uint64, which rows lack a preference; shares: (P,) int64, their sum below 65,536.
     units: (3,) int64, how much one bit, one 1/255 of colour and one share count.
-    bound: farther rows are of no interest.  heap: (3, K) int64 of distance, tie, row, nearest first afterwards.
+    bound: farther rows are of no interest.  found: (2, more than k) int64, room for distances and rows, the k
+    nearest first afterwards; what comes is gathered there and cut to k whenever it is full, which is cheaper than a heap.
     """
 
     @njit(nogil=True, cache=True)
     def scan(  # type: ignore[no-untyped-def]  # noqa: PLR0912
-        codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units, bound, heap
+        codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units, bound, k, found
     ):
-        k = heap.shape[1]
+        room = found.shape[1]
         if k == 0:
             return 0
         per_bit, per_colour, per_share = units[0], units[1], units[2]
@@ -140,45 +169,49 @@ def scanner(n_words: int) -> Callable[..., int]:
                             j = lowest_bit(bits)
                             bits &= bits - np.uint64(1)
                             picked[n_picked] = base + j
+                            for step in range(0, n_words, 8):
+                                prefetch(codes, (base + j) * n_words + step)
                             picked_lacks[n_picked] = np.int64(sums[j]) * per_share
                             n_picked += 1
                     elif n_preferences == 0 or least(sums) * per_share <= worst:
-                        nearest = FAR
                         top = min(64, codes.shape[0] // n_words - base)
+                        if top < 64:
+                            distances[:] = FAR
                         for j in range(top):
                             at = (base + j) * n_words
                             for step in range(0, n_words, 8):
                                 prefetch(codes, at + AHEAD_WORDS + step)
-                            distance = hamming(codes, at, query, n_words) * per_bit + np.int64(sums[j]) * per_share
-                            distances[j] = distance
-                            nearest = min(nearest, distance)
-                        if nearest <= worst:
-                            for j in range(top):
-                                distance = distances[j]
-                                if distance <= worst and (bits >> np.uint64(j)) & np.uint64(1):
-                                    if per_colour:
-                                        distance += half_l1(colours, (base + j) * 64, colour) * per_colour
-                                    if distance <= worst:
-                                        n = _offer(heap, n, k, distance, np.int64(ties[base + j]), base + j)
-                                        if n == k:
-                                            worst = min(bound, heap[0, 0])
+                            distances[j] = hamming(codes, at, query, n_words) * per_bit + np.int64(sums[j]) * per_share
+                        near = at_most(distances, worst) & bits
+                        while near:
+                            j = lowest_bit(near)
+                            near &= near - np.uint64(1)
+                            distance = distances[j]
+                            if per_colour:
+                                distance += half_l1(colours, (base + j) * 64, colour) * per_colour
+                            if distance <= worst:
+                                found[0, n], found[1, n] = distance, base + j
+                                n += 1
+                                if n == room:
+                                    n = _cut(found, ties, n, k)
+                                    worst = min(bound, _farthest(found, n))
                 if n_picked >= PICKED or (n_picked and word + 1 >= stop):
                     for i in range(n_picked):
-                        if i + AHEAD_ROWS < n_picked:
-                            for step in range(0, n_words, 8):
-                                prefetch(codes, picked[i + AHEAD_ROWS] * n_words + step)
                         row, distance = picked[i], picked_lacks[i]
                         if distance <= worst:
                             distance += hamming(codes, row * n_words, query, n_words) * per_bit
                             if distance <= worst and per_colour:
                                 distance += half_l1(colours, row * 64, colour) * per_colour
                             if distance <= worst:
-                                n = _offer(heap, n, k, distance, np.int64(ties[row]), row)
-                                if n == k:
-                                    worst = min(bound, heap[0, 0])
+                                found[0, n], found[1, n] = distance, row
+                                n += 1
+                                if n == room:
+                                    n = _cut(found, ties, n, k)
+                                    worst = min(bound, _farthest(found, n))
                     n_picked = 0
-        _sort(heap, n)
-        return n
+        n = _cut(found, ties, n, k)
+        _sort(found, ties, n)
+        return min(n, k)
 
     return scan  # type: ignore[no-any-return]
 
@@ -401,6 +434,25 @@ def find_names(names, starts, order, wanted, wanted_starts, out):  # type: ignor
 
 
 @njit(nogil=True, cache=True)
+def gather_names(names, starts, rows, text, ends):  # type: ignore[no-untyped-def]
+    """Write the names of some rows one after the other.  text: uint8, returned length if it is too small; ends: (R,)."""
+    for i in range(rows.shape[0]):
+        prefetch(starts, rows[i])
+    total = 0
+    for i in range(rows.shape[0]):
+        total += starts[rows[i] + 1] - starts[rows[i]]
+        ends[i] = total
+        prefetch(names, starts[rows[i]])
+    if total <= text.shape[0]:
+        at = 0
+        for i in range(rows.shape[0]):
+            for j in range(starts[rows[i]], starts[rows[i] + 1]):
+                text[at] = names[j]
+                at += 1
+    return total
+
+
+@njit(nogil=True, cache=True)
 def half_to_single():  # type: ignore[no-untyped-def]
     """The (65536,) float32 of all half-precision numbers, by their bits."""
     out = np.empty(65536, np.float32)
@@ -440,10 +492,10 @@ def compile_for(n_words: int) -> None:
     codes, colours = _frozen(np.zeros(64 * n_words, np.uint64)), _frozen(np.zeros(64 * 64, np.uint8))
     ties, mask, runs = _frozen(np.arange(64, dtype=np.uint32)), np.full(1, 2**64 - 1, np.uint64), np.array([[0, 64]])
     label_words = _frozen(np.ones((64, 1), np.uint64))
-    heap, ones = np.empty((3, 2), np.int64), np.ones(3, np.int64)
+    found, ones = np.empty((2, 4), np.int64), np.ones(3, np.int64)
     scanner(n_words)(
         codes, colours, ties, mask, 0, runs, np.zeros(n_words, np.uint64), np.zeros(64, np.uint8),
-        np.zeros((1, 1), np.uint64), np.ones(1, np.int64), ones, FAR, heap,
+        np.zeros((1, 1), np.uint64), np.ones(1, np.int64), ones, FAR, 2, found,
     )  # fmt: skip
     rows, counts = np.empty(64, np.int64), np.zeros(64, np.int64)
     count_runs(mask, 0, runs, counts[:1])

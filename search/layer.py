@@ -212,14 +212,24 @@ class Layer:
         return self.table.colours.reshape(-1)
 
     @cached_property
-    def _text(self) -> memoryview:
-        return memoryview(self.table.names.text)
+    def flat_centres(self) -> Codes:
+        """All centres one after the other; (C * W,)."""
+        return self.centres.reshape(-1)
 
     def skus(self, rows: Rows) -> list[str]:
         """The skus of some rows."""
-        starts = self.table.names.starts
-        text = self._text
-        return [str(text[a:b], "utf-8") for a, b in zip(starts[rows].tolist(), starts[rows + 1].tolist(), strict=True)]
+        names, text, ends = self.table.names, np.empty(24 * len(rows), np.uint8), np.empty(len(rows), np.int64)
+        length = kernels.gather_names(names.text, names.starts, rows, text, ends)
+        if length > len(text):
+            text = np.empty(length, np.uint8)
+            kernels.gather_names(names.text, names.starts, rows, text, ends)
+        said = text[:length].tobytes()
+        whole: str | bytes = (
+            said.decode() if said.isascii() else said
+        )  # slices of a string are quicker than decoding each
+        places = ends.tolist()
+        skus = [whole[at:end] for at, end in zip([0, *places], places, strict=False)]
+        return skus if isinstance(whole, str) else [sku.decode() for sku in skus]
 
     def rows_named(self, names: Names) -> Rows:
         """The rows of names, -1 where there is none."""

@@ -113,5 +113,7 @@ def forget_older(folder: Path, disk: Disk, current: Manifest, in_use: frozenset[
             continue
         kept |= {name, manifest.journal, *manifest.segments}
     for file in folder.iterdir():
-        if file.name not in kept and file.name.startswith(("epoch-", "journal-", "segment-", "generation-", "CURRENT.")):
+        if file.name not in kept and file.name.startswith(
+            ("epoch-", "journal-", "segment-", "generation-", "CURRENT.")
+        ):
             disk.remove(file)

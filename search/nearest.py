@@ -7,6 +7,7 @@ Shapes in this module:
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ from search.postings import Bits, Rows
 from search.ranking import Preference, Weights, scale, shares
 
 SPLIT = 1 << 17  # rows from which a scan is worth several threads: handing over costs some 50 microseconds
+
+
+ROOM = 3  # times k: rows gathered before they are cut to the k nearest
 
 
 class Found(NamedTuple):
@@ -55,16 +59,25 @@ class Part(NamedTuple):
 
 def wanted(features: Features, preferences: Sequence[Preference], weights: Weights, schema: Schema) -> Wanted:
     """Translate features and preferences; those that count nothing are left out. Raises BadWeights."""
+    units, whole = _scales(weights, schema.n_bits)
+    if not preferences or not weights.labels:
+        return Wanted(features, units, whole, (), _NONE)
     labels, groups = schema.labels, schema.vocabulary.labels
     counted = [
         (p.label, labels.group_posting(groups[p.label][0]), share)
-        for p, share in (zip(preferences, shares(preferences), strict=True) if weights.labels else ())
+        for p, share in zip(preferences, shares(preferences), strict=True)
         if share
     ]
-    return Wanted(
-        features, weights.units(schema.n_bits), scale(schema.n_bits, weights),
-        tuple((label, group) for label, group, _ in counted), np.array([s for *_, s in counted], np.int64),
-    )  # fmt: skip
+    said = tuple((label, group) for label, group, _ in counted)
+    return Wanted(features, units, whole, said, np.array([s for *_, s in counted], np.int64))
+
+
+_NONE = np.zeros(0, np.int64)
+
+
+@lru_cache(256)
+def _scales(weights: Weights, n_bits: int) -> tuple[Rows, int]:
+    return weights.units(n_bits), scale(n_bits, weights)
 
 
 def part_of(view: View, mask: Mask, sought: Wanted) -> Part:
@@ -73,7 +86,8 @@ def part_of(view: View, mask: Mask, sought: Wanted) -> Part:
     for i, (label, group) in enumerate(sought.labels):
         bits = view.layer.postings.bits
         np.bitwise_and(bits(group, mask.first, mask.end), ~bits(label, mask.first, mask.end), out=lacking[i])
-    return Part(view, mask, lacking, np.array([[mask.first * 64, min(mask.end * 64, len(view.layer))]]))
+    low, high = mask.first * 64, min(mask.end * 64, len(view.layer))
+    return Part(view, mask, lacking, np.array([[low, high]]))
 
 
 @dataclass
@@ -95,7 +109,7 @@ class Scanner:
         return _merged(parts, heaps, k, sought.scale)
 
     def _scan(self, part: Part, sought: Wanted, k: int, bound: int) -> Rows:
-        """The nearest rows of one part, sorted; (3, at most k)."""
+        """The nearest rows of one part, sorted: distance and row; (2, at most k)."""
         if self.threads == 1 or int((part.runs[:, 1] - part.runs[:, 0]).sum()) < SPLIT:
             return self._kernel(part, sought, k, bound, part.runs)
         if self._pool is None:
@@ -104,16 +118,16 @@ class Scanner:
             lambda runs=runs: self._kernel(part, sought, k, bound, runs) for runs in _split(part.runs, self.threads)
         ]
         found = np.concatenate(list(self._pool.map(lambda scan: scan(), work)), axis=1)
-        return found[:, np.lexsort((found[1], found[0]))][:, :k]
+        return found[:, np.lexsort((part.view.layer.ties[found[1]], found[0]))][:, :k]
 
     def _kernel(self, part: Part, sought: Wanted, k: int, bound: int, runs: Rows) -> Rows:
         layer, mask = part.view.layer, part.mask
-        heap = np.empty((3, k), np.int64)
+        found = np.empty((2, ROOM * k + 64), np.int64)
         n = kernels.scanner(self.schema.n_words)(
             layer.codes, layer.colours, layer.ties, mask.bits, mask.first, runs, sought.features.code,
-            sought.features.colour, part.lacking, sought.shares, sought.units, bound, heap,
+            sought.features.colour, part.lacking, sought.shares, sought.units, bound, k, found,
         )  # fmt: skip
-        return heap[:, :n]
+        return found[:, :n]
 
 
 def _split(runs: Rows, n: int) -> list[Rows]:
@@ -130,10 +144,10 @@ def _merged(parts: Sequence[Part], heaps: Sequence[Rows], k: int, scale: int) ->
         return Found(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     if len(filled) == 1:
         heap = heaps[filled[0]]
-        return Found(np.full(heap.shape[1], filled[0]), heap[2], heap[0] / scale)
+        return Found(np.full(heap.shape[1], filled[0], np.int64), heap[1], heap[0] / scale)
     views = np.repeat(filled, [heaps[i].shape[1] for i in filled])
     distances = np.concatenate([heaps[i][0] for i in filled])
-    rows = np.concatenate([heaps[i][2] for i in filled])
-    skus = [s for i in filled for s in parts[i].view.layer.skus(heaps[i][2])]
+    rows = np.concatenate([heaps[i][1] for i in filled])
+    skus = [s for i in filled for s in parts[i].view.layer.skus(heaps[i][1])]
     order = sorted(range(len(rows)), key=lambda i: (distances[i], skus[i]))[:k]
     return Found(views[order], rows[order], distances[order] / scale)

@@ -84,7 +84,7 @@ class Hit(NamedTuple):
     breaks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
     """What a search found. total and facets are exact, whatever limit and offset.
 

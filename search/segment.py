@@ -89,9 +89,7 @@ def open_segment(path: Path) -> Segment:
     if said["version"] > VERSION:
         raise CorruptIndex(f"{path.name} has format {said['version']}; this release reads up to {VERSION}")
     names = Names(arrays["names"], arrays["name_starts"])
-    table = Table(
-        names, arrays["codes"], arrays["colours"], arrays["labels"], arrays["numbers"], arrays["floats"]
-    )
+    table = Table(names, arrays["codes"], arrays["colours"], arrays["labels"], arrays["numbers"], arrays["floats"])
     postings = Postings(arrays["posting_table"], arrays["posting_words"], arrays["posting_lists"])
     layer = Layer(
         table, arrays["order"], arrays["ties"], postings, arrays["sorted_numbers"], arrays["runs"], arrays["centres"]

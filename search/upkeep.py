@@ -93,7 +93,9 @@ def restore(source: Path, writer: IndexWriter) -> int:
     epoch = Epoch(source, manifest, writer.schema)
     epoch.advance()
     number = max(epochs(writer.folder), default=0) + 1
-    return writer.adopt(number, epoch.generation, _copied(epoch, source, writer.folder, number, writer.schema, writer.disk))
+    return writer.adopt(
+        number, epoch.generation, _copied(epoch, source, writer.folder, number, writer.schema, writer.disk)
+    )
 
 
 def _copied(epoch: Epoch, source: Path, target: Path, number: int, schema: Schema, disk: Disk) -> tuple[str, ...]:

@@ -115,12 +115,7 @@ def add_where(context: Any, sums: Any, bits: Any, share: Any) -> Any:
         loaded = builder.load(pointer)
         loaded.align = 2
         chosen = builder.bitcast(args[1], ir.VectorType(ir.IntType(1), 64))
-        one = builder.insert_element(
-            ir.Constant(vector, ir.Undefined), builder.trunc(args[2], _I16), ir.Constant(_I32, 0)
-        )
-        spread = builder.shuffle_vector(
-            one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_I32, 64), [0] * 64)
-        )
+        spread = _spread(builder, builder.trunc(args[2], _I16), vector)
         added = builder.select(chosen, spread, ir.Constant(vector, [0] * 64))
         stored = builder.store(builder.add(loaded, added), pointer)
         stored.align = 2
@@ -138,3 +133,23 @@ def least(context: Any, sums: Any) -> Any:
         return builder.zext(_call(builder, "llvm.vector.reduce.umin.v64i16", _I16, loaded), _I64)
 
     return types.int64(sums), generate
+
+
+@intrinsic
+def at_most(context: Any, distances: Any, bound: Any) -> Any:
+    """Which of 64 int64 are at most `bound`, as bits."""
+
+    def generate(c: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = ir.VectorType(_I64, 64)
+        loaded = _load(builder, _pointer(c, builder, sig.args[0], args[0]), vector, 8)
+        near = builder.icmp_signed("<=", loaded, _spread(builder, args[1], vector))
+        return builder.bitcast(near, _I64)
+
+    return types.uint64(distances, types.int64), generate
+
+
+def _spread(builder: Any, value: Any, vector: Any) -> Any:
+    """A vector whose lanes all hold the value."""
+    nothing = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(nothing, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count))

@@ -140,9 +140,7 @@ def test_a_generation_that_is_gone_is_said(
 
 
 def test_an_empty_index_answers_nothing(tmp_path: Path, vocabulary: Vocabulary) -> None:
-    answer = Index(tmp_path / "none", schema(vocabulary)).search(
-        Query(random_features(np.random.default_rng(0)))
-    )
+    answer = Index(tmp_path / "none", schema(vocabulary)).search(Query(random_features(np.random.default_rng(0))))
     assert (answer.total, answer.hits, answer.relaxed) == (0, [], [])
 
 

@@ -10,7 +10,7 @@ from search.where import BadFilter, Where, parse_where
 
 def test_repeats_are_alternatives_and_plus_is_both(vocabulary: Vocabulary) -> None:
     where = parse_where(["colour=red", "colour=black+white", "fit!=slim", "price>=20", "price<=80.50"], vocabulary)
-    assert where == Where({"colour": (("red",), ("black", "white"))}, {"fit": ("slim",)}, 2000, 8050)
+    assert where == Where({"colour": (("red",), ("black", "white"))}, {"fit": ("slim",)}, {"price": (2000, 8050)})
 
 
 @pytest.mark.parametrize(
