@@ -4,6 +4,7 @@ Shapes in this module:
     N  products      Q  queries      W  64-bit words of a code      V  words of a label set
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ def resample(schema: Schema, real: Codes, n: int, n_queries: int = N_QUERIES, se
     codes = real[random.integers(len(real), size=n + n_queries)]
     _flip(codes, (random.uniform(0.08, 0.16, len(codes)) * schema.n_bits).astype(np.int64), schema.n_bits, seed)
     queries = [f._replace(code=code) for f, code in zip(drawn.queries, codes[n:], strict=True)]
-    return drawn._replace(table=drawn.table._replace(codes=codes[:n]), queries=queries)
+    return drawn._replace(table=replace(drawn.table, codes=codes[:n]), queries=queries)
 
 
 class _Prototypes(NamedTuple):

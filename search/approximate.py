@@ -14,6 +14,7 @@ from search.postings import Rows
 # Matching products that are looked at before probing may end, per result asked for: rare filters leave few in each cluster, and
 # the fewer match, the nearer to exact the search becomes.
 LEAST_PER_RESULT = 200
+AT_ONCE = 4  # times nprobe: clusters that are sorted first; all of them only where these hold too few matches
 
 
 def probed(part: Part, sought: Wanted, schema: Schema, nprobe: int, k: int) -> tuple[Part, int]:
@@ -25,24 +26,30 @@ def probed(part: Part, sought: Wanted, schema: Schema, nprobe: int, k: int) -> t
     n_clusters = len(layer.centres)
     if n_clusters <= nprobe:
         return part, mask.n
-    runs = np.stack([layer.runs[:-1], layer.runs[1:]], axis=1)
-    inside = np.clip(runs, mask.first * 64, mask.end * 64)
-    matching = np.empty(n_clusters, np.int64)
-    kernels.count_runs(mask.bits, mask.first, inside, matching)
-    far = np.empty(n_clusters, np.int64)
-    kernels.pairwise(schema.n_words)(layer.flat_centres, np.arange(n_clusters), sought.features.code, far)
-    scores = far * sought.units[0] + _lacking(part, sought, inside)
-    order = np.argsort(scores)
-    order = order[matching[order] > 0]
-    reached = np.cumsum(matching[order])
-    enough = int(np.searchsorted(reached, min(LEAST_PER_RESULT * k, int(reached[-1]) if len(reached) else 0))) + 1
-    chosen = order[: max(nprobe, enough)]
-    return part._replace(runs=inside[chosen]), int(matching[chosen].sum())
+    runs = np.clip(layer.bounds, mask.first * 64, mask.end * 64)
+    scores = np.empty(n_clusters, np.int64)
+    every = np.arange(n_clusters)
+    kernels.pairwise(schema.n_words)(layer.flat_centres, every, sought.features.code, scores)
+    scores = scores * sought.units[0] + _lacking(part, sought, runs)
+    enough = min(LEAST_PER_RESULT * k, mask.n)
+    for n_near in (min(AT_ONCE * nprobe, n_clusters), n_clusters):
+        near = np.argpartition(scores, n_near - 1)[:n_near]
+        near = near[np.argsort(scores[near])]
+        matching = np.empty(n_near, np.int64)
+        kernels.count_runs(mask.bits, mask.first, runs[near], matching)
+        near, matching = near[matching > 0], matching[matching > 0]
+        reached = np.cumsum(matching)
+        if len(near) and len(near) >= nprobe and reached[-1] >= enough:
+            break
+    n_probed = max(nprobe, int(np.searchsorted(reached, enough)) + 1)
+    return part._replace(runs=runs[near[:n_probed]]), int(matching[:n_probed].sum())
 
 
 def _lacking(part: Part, sought: Wanted, runs: Rows) -> Rows:
     """What the labels add to each cluster's distance, on average; (C,)."""
     added = np.zeros(len(runs), np.int64)
+    if not len(sought.shares):
+        return added
     sizes = np.maximum(runs[:, 1] - runs[:, 0], 1)
     counts = np.empty(len(runs), np.int64)
     for lacking, share in zip(part.lacking, sought.shares.tolist(), strict=True):

@@ -4,6 +4,8 @@ Shapes in this module:
     N  rows      W  64-bit words of a code      C  clusters
 """
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,8 @@ from search.postings import Rows
 ROWS_PER_CLUSTER = 512  # a cluster is some 64 KB at 1,024 bits
 MOST = 1024  # clusters of one category: assigning compares with all of them
 SAMPLED = 24  # rows per cluster that its centre is trained on
+LARGE = 2  # times the rows wanted: a cluster that is divided again
+DEPTH = 4  # times at most
 ROUNDS = 4  # of assigning and voting; more changed recall by less than 0.002
 
 
@@ -31,19 +35,31 @@ def cluster(codes: Codes, categories: Rows, seed: int = 7) -> Clusters:
     flat = np.ascontiguousarray(codes).reshape(-1)
     assigned = np.zeros(len(codes), np.int64)
     centres: list[Codes] = []
-    n_before = 0
     by_category = np.argsort(categories, kind="stable")
     bounds = np.flatnonzero(np.diff(categories[by_category], prepend=-1, append=-1))
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-        rows = by_category[low:high]
-        found = _centres(flat, rows, codes.shape[1], random)
-        within = np.zeros(len(rows), np.int64)
-        if len(found) > 1:
-            kernels.assigner(codes.shape[1])(flat, rows, found.reshape(-1), within)
-        assigned[rows] = n_before + within
-        centres.append(found)
-        n_before += len(found)
-    return Clusters(assigned, np.concatenate([np.zeros((0, codes.shape[1]), np.uint64), *centres]))
+    for low, high in pairwise(bounds):
+        for rows, centre in _divided(flat, by_category[low:high], codes.shape[1], random, DEPTH):
+            assigned[rows] = len(centres)
+            centres.append(centre)
+    return Clusters(assigned, np.array(centres, np.uint64).reshape(-1, codes.shape[1]))
+
+
+def _divided(
+    flat: Codes, rows: Rows, n_words: int, random: np.random.Generator, depth: int
+) -> Iterator[tuple[Rows, Codes]]:
+    """Clusters of rows, each with its centre. What is still large is divided again: most codes are about as far from all
+    centres but their own, and would gather round the few that lie in the middle."""
+    centres = _centres(flat, rows, n_words, random)
+    nearest = np.zeros(len(rows), np.int64)
+    if len(centres) > 1:
+        kernels.assigner(n_words)(flat, rows, centres.reshape(-1), nearest)
+    order = np.argsort(nearest, kind="stable")
+    bounds = np.searchsorted(nearest[order], np.arange(len(centres) + 1))
+    for i, (low, high) in enumerate(pairwise(bounds.tolist())):
+        if high - low > LARGE * ROWS_PER_CLUSTER and depth and high - low < len(rows):
+            yield from _divided(flat, rows[order[low:high]], n_words, random, depth - 1)
+        elif high > low:
+            yield rows[order[low:high]], centres[i]
 
 
 def _centres(flat: Codes, rows: Rows, n_words: int, random: np.random.Generator) -> Codes:

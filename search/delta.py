@@ -78,18 +78,18 @@ class Delta:
         ties = np.zeros(self._n, np.uint32)  # dead rows have no place in the order
         ties[self._order] = np.arange(len(self._order), dtype=np.uint32)
         postings = Postings(_frozen(table), _frozen(self._bits.reshape(-1)), _frozen(np.zeros(0, np.uint32)))
-        whole = self._whole()
         return Layer(
-            Table(Names(*map(_frozen, whole.names)), *map(_frozen, whole[1:])), _frozen(self._order.astype(np.uint32)),
-            _frozen(ties), postings, np.zeros((len(self.schema.numbers), 0), np.uint32),
-            np.array([0, self._n]), np.zeros((0, self.schema.n_words), np.uint64),
+            self._whole(), _frozen(self._order.astype(np.uint32)), _frozen(ties), postings,
+            np.zeros((len(self.schema.numbers), 0), np.uint32), np.array([0, self._n]),
+            np.zeros((0, self.schema.n_words), np.uint64),
         )  # fmt: skip
 
     def _whole(self) -> Table:
         n = self._n
-        codes, colours, labels, floats = (c[:n] for c in self._columns)
-        starts = self._starts[: n + 1]
-        return Table(Names(self._text[: starts[-1]], starts), codes, colours, labels, self._numbers[:, :n], floats)
+        codes, colours, labels, floats = (_frozen(c[:n]) for c in self._columns)
+        starts = _frozen(self._starts[: n + 1])
+        names = Names(_frozen(self._text[: starts[-1]]), starts)
+        return Table(names, codes, colours, labels, _frozen(self._numbers[:, :n]), floats)
 
     def _make_room(self, n: int) -> None:
         while n > self._capacity:

@@ -5,6 +5,7 @@ Shapes in this module:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -151,11 +152,11 @@ class Epoch:
             rows = living(segment.layer.rows_named(batch.relabelled), alive)
             mine = np.flatnonzero(rows >= 0)
             if len(mine):
-                gathered.append(segment.layer.table.take(rows[mine])._replace(labels=batch.relabels[mine]))
+                gathered.append(replace(segment.layer.table.take(rows[mine]), labels=batch.relabels[mine]))
         places = [self.delta.live.get(sku, -1) for sku in batch.relabelled.tolist()]
         mine = np.flatnonzero(np.array(places) >= 0)
         if len(mine):
-            gathered.append(self.delta.table(np.array(places)[mine])._replace(labels=batch.relabels[mine]))
+            gathered.append(replace(self.delta.table(np.array(places)[mine]), labels=batch.relabels[mine]))
         return gathered
 
     def _kill(self, names: Names) -> None:

@@ -76,7 +76,7 @@ class Index:
         masks = [filters.matching(v) for v in views]
         total = sum(m.n for m in masks)
         found, n_looked_at = self._first(views, masks, query, min(total, query.offset + query.limit), total)
-        page = found[query.offset :]
+        page = found.page(query.offset)
         relaxed: list[Hit] = []
         missing = query.limit - max(0, total - query.offset)
         if query.relax and missing > 0 and filters.groups:
@@ -144,7 +144,7 @@ class Index:
             pool = self._scanner.nearest(
                 parts, sought, min(looked_at, query.fine.size), fine.bound(query.fine, sought, self.schema)
             )
-            return fine.ranked(views, pool, query.fine)[:k], looked_at
+            return fine.ranked(views, pool, query.fine).page(0, k), looked_at
         return self._scanner.nearest(parts, sought, min(k, looked_at)), looked_at
 
     def _probed(self, parts: Sequence[Part], sought: Wanted, nprobe: int, k: int) -> tuple[list[Part], int]:

@@ -63,7 +63,8 @@ class Entry(NamedTuple):
     floats: npt.NDArray[np.float32] | None = None
 
 
-class Names(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Names:
     """Many skus: their UTF-8 one after the other, and where each begins.  text: uint8; starts: (N + 1,) int64."""
 
     text: npt.NDArray[np.uint8]
@@ -102,7 +103,8 @@ def names_of(skus: Iterable[str]) -> Names:
     return Names(text, np.concatenate([[0], np.cumsum([len(e) for e in encoded])]).astype(np.int64))
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Table:
     """Products in columns, in any order: what batches, segments and journals are made of."""
 
     names: Names
@@ -215,6 +217,11 @@ class Layer:
     def flat_centres(self) -> Codes:
         """All centres one after the other; (C * W,)."""
         return self.centres.reshape(-1)
+
+    @cached_property
+    def bounds(self) -> Rows:
+        """The first row of each cluster and the one after its last; (C, 2)."""
+        return np.stack([self.runs[:-1], self.runs[1:]], axis=1)
 
     def skus(self, rows: Rows) -> list[str]:
         """The skus of some rows."""

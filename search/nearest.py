@@ -34,8 +34,9 @@ class Found(NamedTuple):
     rows: Rows
     distances: npt.NDArray[np.float64]
 
-    def __getitem__(self, page: slice) -> "Found":  # type: ignore[override]
-        return Found(self.views[page], self.rows[page], self.distances[page])
+    def page(self, offset: int, end: int | None = None) -> "Found":
+        """Some of them."""
+        return Found(self.views[offset:end], self.rows[offset:end], self.distances[offset:end])
 
 
 class Wanted(NamedTuple):

@@ -34,10 +34,13 @@ class IndexLocked(RuntimeError):
 
 
 class IndexWriter:
-    """The writing side; use as a context manager. disk: how files are written, for tests that cut the power."""
+    """The writing side; use as a context manager.
 
-    def __init__(self, folder: Path, schema: Schema, disk: Disk | None = None) -> None:
-        self.folder, self.schema, self.disk = folder, schema, disk or Disk()
+    disk: how files are written, for tests that cut the power.  flushed: rows of the journal that become a segment.
+    """
+
+    def __init__(self, folder: Path, schema: Schema, disk: Disk | None = None, flushed: int = FLUSHED) -> None:
+        self.folder, self.schema, self.disk, self.flushed = folder, schema, disk or Disk(), flushed
         self._epoch: Epoch | None = None
         self._journal: JournalWriter | None = None
         self._changing = Lock()  # of manifest and journal: the merging thread commits too
@@ -87,12 +90,12 @@ class IndexWriter:
                 return self._begin_anew(table)
             epoch = self._opened()
             generation = epoch.generation + 1
-            if len(table) >= FLUSHED:
+            if len(table) >= self.flushed:
                 self._write_large(epoch, batch, generation)
             else:
                 self._journaled().append(to_bytes(batch), generation)
                 epoch.advance()
-                if len(epoch.delta) >= FLUSHED:
+                if len(epoch.delta) >= self.flushed:
                     self._flush_if_there_is_room(epoch)
         self._merge_when_many()
         return generation
