@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def kills(n: int, folder: Path, seed: int = 7) -> dict[str, Figure]:
         child = os.fork()
         if child == 0:
             try:
-                work(index, lambda g: os.write(writing, g.to_bytes(4, "little")) and None, 10**6)
+                work(index, partial(_say, writing), 10**6)
             finally:
                 os._exit(1)
         os.close(writing)
@@ -133,6 +134,10 @@ def kills(n: int, folder: Path, seed: int = 7) -> dict[str, Figure]:
         if (folder / "backup").is_dir():
             check(folder / "backup", 0)
     return {"kills": n, "survived": len(generations), "last_generation": generations[-1] if generations else 0}
+
+
+def _say(pipe: int, generation: int) -> None:
+    os.write(pipe, generation.to_bytes(4, "little"))
 
 
 def flips(n: int, folder: Path, seed: int = 7) -> dict[str, Figure]:
@@ -195,13 +200,13 @@ def full_disk(folder: Path) -> dict[str, Figure]:
     for limit in (6_000, 12_000, 20_000, 30_000, 45_000, 70_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
         try:
-            work(index, lambda g: done.append(g), done[-1] + 200)
+            work(index, done.append, done[-1] + 200)
         except OSError:
             refused += 1
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         check(index, done[-1])
-    work(index, lambda g: done.append(g), done[-1] + 5)
+    work(index, done.append, done[-1] + 5)
     return {"limits": 6, "refused": refused, "generation_after": check(index, done[-1])}
 
 

@@ -157,8 +157,10 @@ class FaissIvf:
         return not (question.category is not None or question.wanted or question.unwanted or question.price)
 
 
-class FaissHnsw(FaissIvf):
+class FaissHnsw:
     """IndexBinaryHNSW: approximate, no filters."""
+
+    search, can = FaissIvf.search, FaissIvf.can
 
     def __init__(self, table: Table, ef: int) -> None:
         self._index = faiss.IndexBinaryHNSW(table.codes.shape[1] * 64, 16)

@@ -50,14 +50,28 @@ def draw(schema: Schema, n: int, n_queries: int = N_QUERIES, seed: int = SEED) -
     )  # fmt: skip
 
 
-def resample(schema: Schema, real: Codes, n: int, n_queries: int = N_QUERIES, seed: int = SEED) -> Products:
-    """Products whose codes are those of real garments with 8-16 % of their bits flipped; the rest as `draw`."""
+def resample(
+    schema: Schema, real: Codes, categories: Rows, n: int, n_queries: int = N_QUERIES, seed: int = SEED
+) -> Products:
+    """Products whose codes and categories are those of real garments, with 8-16 % of the bits flipped; the rest as `draw`.
+
+    real: (R, at least W) codes, of which the first W words are used; categories: (R,) ids.
+    """
     drawn = draw(schema, n, n_queries, seed)
     random = np.random.default_rng(seed + 1)
-    codes = real[random.integers(len(real), size=n + n_queries)]
+    chosen = random.integers(len(real), size=n + n_queries)
+    codes = np.ascontiguousarray(real[chosen, : schema.n_words])
     _flip(codes, (random.uniform(0.08, 0.16, len(codes)) * schema.n_bits).astype(np.int64), schema.n_bits, seed)
+    labels, n_categories = drawn.table.labels.copy(), len(schema.vocabulary.categories)
+    labels[:, 0] &= ~np.uint64((1 << n_categories) - 1)  # categories come first, and there are fewer than 64
+    _set(labels, np.arange(n), categories[chosen[:n]])
+    own = [
+        [int(c), *(label for label in said if label >= n_categories)]
+        for c, said in zip(categories[chosen[n:]], drawn.query_labels, strict=True)
+    ]
     queries = [f._replace(code=code) for f, code in zip(drawn.queries, codes[n:], strict=True)]
-    return drawn._replace(table=replace(drawn.table, codes=codes[:n]), queries=queries)
+    table = replace(drawn.table, codes=codes[:n], labels=labels)
+    return drawn._replace(table=table, queries=queries, query_labels=own)
 
 
 class _Prototypes(NamedTuple):

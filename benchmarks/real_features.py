@@ -1,4 +1,4 @@
-"""Codes and float features of a data folder's garments, to measure search on: python -m benchmarks.real_features DIR --out FILE.npz.
+"""Features of real garments, to measure search on: python -m benchmarks.real_features DIR --out FILE.npz.
 
 Shapes in this module:
     N  garments      W  64-bit words of a code      F  float features
@@ -14,8 +14,8 @@ from attributes.report import fail
 from attributes.vocabulary import load_vocabulary
 from recognition.images import BadImage
 from recognition.recognizer import SERVED, Recognizer
-from search.evaluate import extract
 from search.features import Extractor
+from search.gallery import extract
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,8 +27,10 @@ from benchmarks import peers
 from benchmarks.holding import proportional_mib
 from benchmarks.peers import Peer, Question, built, slow_distances, slow_matches
 from benchmarks.products import Products, draw, resample
+from search.codes import Codes
 from search.index import Index
 from search.layer import Schema, Table
+from search.postings import Rows
 from search.query import Query
 from search.ranking import CODE_ALONE, DEFAULT, Preference, Weights
 from search.segment import NoRoom
@@ -37,7 +40,7 @@ from search.writer import IndexWriter
 K = 50
 DELETED = 100  # one product in so many
 GRID = tuple(Weights(a, b, 100 - a - b) for a in range(0, 101, 25) for b in range(0, 101 - a, 25))
-PROBES = (16, 32, 64, 128, 256, 512)
+PROBES = (16, 32, 64, 96, 128, 256)
 SLOW = 20  # questions that are judged, and that peers of tens of milliseconds are asked
 SLOWER = ("usearch_exact", "numpy", "duckdb")
 WARM = 3
@@ -89,7 +92,7 @@ def query_of(question: Question, schema: Schema, labels: Sequence[int] = ()) -> 
     wanted: dict[str, tuple[tuple[str, ...], ...]] = {}
     for label in (*question.wanted, *([] if question.category is None else [question.category])):
         wanted[said[label][0]] = ((said[label][1],),)
-    unwanted = {said[label][0]: (said[label][1],) for label in question.unwanted}
+    unwanted: dict[str, tuple[str, ...]] = {said[label][0]: (said[label][1],) for label in question.unwanted}
     where = Where(wanted, unwanted, {} if question.price is None else {"price": question.price})
     wishes = [Preference(label, 0.8) for label in labels]
     return Query(question.features, wishes, where, limit=K, weights=CODE_ALONE, facets=False, relax=False)
@@ -97,30 +100,34 @@ def query_of(question: Question, schema: Schema, labels: Sequence[int] = ()) -> 
 
 def compare(
     index: Index, table: Table, asked: Mapping[str, Sequence[Question]], others: Mapping[str, Peer]
-) -> dict[str, Figure]:
+) -> dict[str, dict[str, Times]]:
     """Milliseconds and recall of every engine. Each asks all questions of a kind in a row, as a shop would ask the one it has:
     what stays in the cache is its own."""
-    compared: dict[str, Figure] = {"matching": {}, **{engine: {} for engine in ("ours", *others)}}
+    compared: dict[str, dict[str, Times]] = {engine: {} for engine in ("ours", *others)}
     for kind, every in asked.items():
         truths = [slow_distances(table, q, K) for q in every[:SLOW]]
-        compared["matching"][kind] = float(np.median([slow_matches(table, q).sum() for q in every[:SLOW]]))
+        matching = float(np.median([slow_matches(table, q).sum() for q in every[:SLOW]]))
         said = []
         for engine in ("ours", *others):
             if engine == "ours":
                 queries = [query_of(q, index.schema) for q in every]
-                laps, found = asked_in_a_row(lambda q: index.search(q).distances, queries)
-                found = [np.rint(np.array(f) * index.schema.n_bits) for f in found]
+                laps, answers = asked_in_a_row(lambda q: index.search(q).distances, queries)
+                found = [np.rint(np.array(a) * index.schema.n_bits).astype(np.int64) for a in answers]
             elif others[engine].can(every[0]):
-                laps, found = asked_in_a_row(
-                    lambda q: others[engine].search(q, K), every[: SLOW if engine in SLOWER else None]
-                )
+                laps, found = asked_in_a_row(partial(_ask, others[engine]), every[: SLOW if engine in SLOWER else None])
             else:
                 continue
             recalls = [float((f <= t[-1]).sum() / len(t)) for f, t in zip(found, truths, strict=False) if len(t)]
             compared[engine][kind] = {**spread(laps), "recall": float(np.mean(recalls))}
+            if engine == "ours":
+                compared[engine][kind]["matching"] = matching
             said.append(f"{engine} {compared[engine][kind]['p50_ms']:.3f}")
-        log(f"{kind}: matching {compared['matching'][kind]:,.0f} (median)  " + "  ".join(said))
+        log(f"{kind}: matching {matching:,.0f} (median)  " + "  ".join(said))
     return compared
+
+
+def _ask(peer: Peer, question: Question) -> Rows:
+    return peer.search(question, K)
 
 
 def asked_in_a_row(ask: Callable[[Q], A], questions: Sequence[Q]) -> tuple[list[float], list[A]]:
@@ -189,7 +196,7 @@ def approximate(index: Index, asked: Mapping[str, Sequence[Question]]) -> dict[s
     """Recall and time of the approximate mode by probes, unfiltered and under every kind of filter."""
     figures: dict[str, Figure] = {}
     for nprobe in PROBES:
-        by_kind: dict[str, Figure] = {}
+        by_kind: dict[str, Times] = {}
         for name, every in asked.items():
             recalls, shares, exact, quick = [], [], [], []
             for question in every[: 3 * SLOW]:
@@ -204,7 +211,7 @@ def approximate(index: Index, asked: Mapping[str, Sequence[Question]]) -> dict[s
                     recalls.append(sum(d <= truth.distances[-1] for d in found.distances) / len(truth.distances))
                     shares.append(found.looked_at)
             by_kind[name] = {
-                **spread(quick), "recall": float(np.mean(recalls)), "looked_at": float(np.mean(shares)),
+                **spread(quick), "recall": float(np.mean(recalls or [1])), "looked_at": float(np.mean(shares or [1])),
                 "ratio_to_exact": float(np.median(quick) / np.median(exact)),
             }  # fmt: skip
         figures[str(nprobe)] = by_kind
@@ -222,7 +229,7 @@ def facet_times(index: Index, asked: Sequence[Question]) -> Figure:
     return {**whole, "counts_ms": whole["p50_ms"] - without}
 
 
-def build(folder: Path, schema: Schema, table: Table) -> dict[str, Figure]:
+def build(folder: Path, schema: Schema, table: Table) -> Times:
     """Write the index and delete one product in DELETED; seconds, products a second, bytes a product."""
     gone = table.names.take(np.arange(0, len(table), DELETED)).tolist()
     with IndexWriter(folder, schema) as writer:
@@ -280,7 +287,7 @@ def main() -> None:
     parser.add_argument("--queries", type=positive, default=400)
     parser.add_argument("--threads", type=positive, default=1, help="of our index; the peers have one")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
-    parser.add_argument("--codes", type=Path, help=".npy of real codes (N, W) to resample, instead of drawn ones")
+    parser.add_argument("--codes", type=Path, help="of benchmarks.real_features: resample these instead of drawing")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the index is built")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -288,7 +295,7 @@ def main() -> None:
     log(f"drawing {arguments.items:,} products of {arguments.bits} bits")
     products = (
         draw(schema, arguments.items, arguments.queries) if arguments.codes is None
-        else resample(schema, np.load(arguments.codes), arguments.items, arguments.queries)
+        else resample(schema, *real_codes(arguments.codes, schema), arguments.items, arguments.queries)
     )  # fmt: skip
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="haberdash-benchmark-") as folder:
         try:
@@ -297,40 +304,52 @@ def main() -> None:
             fail(str(wrong))
 
 
+def real_codes(file: Path, schema: Schema) -> tuple[Codes, Rows]:
+    """Codes and category ids of real garments."""
+    with np.load(file) as saved:
+        ids = [schema.vocabulary.label_ids["category", str(c)] for c in saved["categories"]]
+        return saved["codes"], np.array(ids)
+
+
 def measured(folder: Path, schema: Schema, products: Products, arguments: argparse.Namespace) -> dict[str, Figure]:
     """All figures of one size."""
     table = products.table
-    figures: dict[str, Figure] = {
-        "items": len(table), "bits": schema.n_bits, "queries": len(products.queries), "threads": arguments.threads,
-        "growth": build(folder, schema, table),
-    }  # fmt: skip
-    log(f"built {figures['growth']}")
+    growth: dict[str, Figure] = {**build(folder, schema, table)}
+    log(f"built {growth}")
     alive = table.take(np.setdiff1d(np.arange(len(table)), np.arange(0, len(table), DELETED)))
     asked = questions(products, schema, alive)
     none = [query_of(q, schema) for q in asked["none"][:SLOW]]
-    figures["growth"] |= {**opening(folder, schema, none, arguments.threads),
-                          "four_readers_mib": proportional_mib(folder, schema, 4)}  # fmt: skip
-    log(f"opened {figures['growth']}")
+    growth |= {
+        **opening(folder, schema, none, arguments.threads),
+        "four_readers_mib": proportional_mib(folder, schema, 4),
+    }
+    log(f"opened {growth}")
+    figures: dict[str, Figure] = {
+        "items": len(table), "bits": schema.n_bits, "queries": len(products.queries), "threads": arguments.threads,
+        "growth": growth,
+    }  # fmt: skip
     index = Index(folder, schema, arguments.threads)
     others = make_peers(arguments.peers, alive, schema)
-    figures |= compare(index, alive, asked, others)
-    figures["read_once_ms"] = read_once(index, 20)
-    figures["combined"] = combined(index, products, asked["none"])
-    figures["facets"] = facet_times(index, asked["3 attributes"])
-    figures["approximate"] = approximate(index, asked)
-    figures["ratios"] = ratios(figures)
-    return figures
+    compared = compare(index, alive, asked, others)
+    read_ms = read_once(index, 20)
+    return figures | compared | {
+        "read_once_ms": read_ms,
+        "ratios": ratios(compared, read_ms),
+        "combined": combined(index, products, asked["none"]),
+        "facets": facet_times(index, asked["3 attributes"]),
+        "approximate": approximate(index, asked),
+    }  # fmt: skip
 
 
-def ratios(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+def ratios(compared: Mapping[str, Mapping[str, Times]], read_ms: float) -> dict[str, Figure]:
     """Our medians over those of the peer that is named for each kind of question."""
     named = {"none": "faiss_flat", "category": "faiss_per_category", "category+2": "faiss_per_category"}
     found: dict[str, Figure] = {}
-    for kind, ours in figures["ours"].items():
-        peer = figures.get(named.get(kind, "faiss_flat"), {}).get(kind)
+    for kind, ours in compared["ours"].items():
+        peer = compared.get(named.get(kind, "faiss_flat"), {}).get(kind)
         if peer is not None:
             found[kind] = ours["p50_ms"] / peer["p50_ms"]
-    found["none_to_one_read"] = figures["ours"]["none"]["p50_ms"] / figures["read_once_ms"]
+    found["none to one read"] = compared["ours"]["none"]["p50_ms"] / read_ms
     return found
 
 

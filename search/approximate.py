@@ -6,7 +6,7 @@ Shapes in this module:
 
 import numpy as np
 
-from search import kernels
+from search import bitmaps, kernels
 from search.layer import Schema
 from search.nearest import Part, Wanted
 from search.postings import Rows
@@ -36,7 +36,7 @@ def probed(part: Part, sought: Wanted, schema: Schema, nprobe: int, k: int) -> t
         near = np.argpartition(scores, n_near - 1)[:n_near]
         near = near[np.argsort(scores[near])]
         matching = np.empty(n_near, np.int64)
-        kernels.count_runs(mask.bits, mask.first, runs[near], matching)
+        bitmaps.count_runs(mask.bits, mask.first, runs[near], matching)
         near, matching = near[matching > 0], matching[matching > 0]
         reached = np.cumsum(matching)
         if len(near) and len(near) >= nprobe and reached[-1] >= enough:
@@ -53,6 +53,6 @@ def _lacking(part: Part, sought: Wanted, runs: Rows) -> Rows:
     sizes = np.maximum(runs[:, 1] - runs[:, 0], 1)
     counts = np.empty(len(runs), np.int64)
     for lacking, share in zip(part.lacking, sought.shares.tolist(), strict=True):
-        kernels.count_runs(lacking, part.mask.first, runs, counts)
+        bitmaps.count_runs(lacking, part.mask.first, runs, counts)
         added += counts * share * int(sought.units[2]) // sizes
     return added

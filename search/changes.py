@@ -7,7 +7,7 @@ Shapes in this module:
 from typing import NamedTuple
 
 from search.layer import Names, Table
-from search.packed import packed, unpacked
+from search.packed import Array, packed, unpacked
 from search.postings import Bits
 
 KIND = "changes"
@@ -25,7 +25,7 @@ class Changes(NamedTuple):
 def to_bytes(changes: Changes) -> bytes:
     """As a record's body."""
     puts = changes.puts
-    arrays = {
+    arrays: dict[str, Array] = {
         "deletes": changes.deletes.text, "delete_starts": changes.deletes.starts,
         "relabelled": changes.relabelled.text, "relabelled_starts": changes.relabelled.starts,
         "relabels": changes.relabels, "names": puts.names.text, "name_starts": puts.names.starts,

@@ -73,4 +73,4 @@ def _centres(flat: Codes, rows: Rows, n_words: int, random: np.random.Generator)
         kernels.vote(flat, sample, assigned, n_words, votes, sizes)
         majority = np.packbits(votes * 2 > sizes[:, None], axis=1, bitorder="little").view("<u8")
         centres[sizes > 0] = majority[sizes > 0]
-    return centres
+    return np.asarray(centres)

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search import changes, kernels
+from search import bitmaps, changes
 from search.changes import Changes
 from search.delta import Delta
 from search.journal import Acknowledged, JournalReader
 from search.layer import Entry, Layer, Names, Schema, Table, names_of
 from search.manifest import Manifest
 from search.postings import Bits, Rows
-from search.segment import open_segment
+from search.segment import Segment, open_segment
 
 
 class View(NamedTuple):
@@ -74,8 +74,8 @@ class Epoch:
 
     def __init__(self, folder: Path, manifest: Manifest, schema: Schema, before: "Epoch | None" = None) -> None:
         self.manifest, self.schema = manifest, schema
-        opened = {s.name: s for s in before.segments} if before is not None else {}
-        self.segments = [opened.get(name) or open_segment(folder / name) for name in manifest.segments]
+        opened: dict[str, Segment] = {s.name: s for s in before.segments} if before is not None else {}
+        self.segments: list[Segment] = [opened.get(name) or open_segment(folder / name) for name in manifest.segments]
         self._journal = JournalReader(folder / manifest.journal)
         self.delta = Delta(schema)
         self.generation = manifest.generation
@@ -100,7 +100,7 @@ class Epoch:
                 for earlier in range(later):
                     rows = self.segments[earlier].layer.rows_named(names)
                     alive[earlier] = alive[earlier].copy()
-                    kernels.clear_rows(alive[earlier], 0, rows[rows >= 0])
+                    bitmaps.clear_rows(alive[earlier], 0, rows[rows >= 0])
         return alive
 
     def acknowledged(self) -> Acknowledged:
@@ -140,7 +140,7 @@ class Epoch:
                 self.delta.append(table)
                 grown = np.zeros(-(-len(self.delta) // 64), np.uint64)
                 grown[: len(self._delta_alive)] = self._delta_alive
-                kernels.set_rows(grown, 0, np.arange(first, len(self.delta)))
+                bitmaps.set_rows(grown, 0, np.arange(first, len(self.delta)))
                 self._delta_alive = grown
 
     def gather(self, batch: Changes) -> list[Table]:
@@ -162,11 +162,11 @@ class Epoch:
     def _kill(self, names: Names) -> None:
         for segment, alive in zip(self.segments, self.alive, strict=True):
             rows = segment.layer.rows_named(names)
-            kernels.clear_rows(alive, 0, rows[rows >= 0])
-        kernels.clear_rows(self._delta_alive, 0, self.delta.kill(names.tolist()))
+            bitmaps.clear_rows(alive, 0, rows[rows >= 0])
+        bitmaps.clear_rows(self._delta_alive, 0, self.delta.kill(names.tolist()))
 
     def _publish(self) -> Snapshot:
-        views = [View(s.layer, a, int(kernels.count_bits(a))) for s, a in zip(self.segments, self.alive, strict=True)]
+        views = [View(s.layer, a, int(bitmaps.count_bits(a))) for s, a in zip(self.segments, self.alive, strict=True)]
         if self.delta.live:
             views.append(View(self.delta.layer(), self._delta_alive, len(self.delta.live)))
         return Snapshot(self.generation, self.schema, views)
@@ -182,8 +182,8 @@ def all_rows(n: int) -> Bits:
 
 def rows_of(bits: Bits) -> Rows:
     """The rows that are set, ascending."""
-    rows = np.empty(int(kernels.count_bits(bits)), np.int64)
-    kernels.rows_of(bits, 0, rows)
+    rows = np.empty(int(bitmaps.count_bits(bits)), np.int64)
+    bitmaps.rows_of(bits, 0, rows)
     return rows
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search import kernels
+from search import bitmaps
 from search.epoch import View
 from search.filtering import Filter, Mask
 from search.layer import Schema
@@ -50,7 +50,7 @@ def _counts(view: View, mask: Mask, low: int, high: int) -> Rows:
     postings, labels = view.layer.postings, view.layer.table.labels
     counts = np.zeros(labels.shape[1] * 64, np.int64)
     if mask.n * ROW_COST < postings.n_touched(low, high):
-        kernels.count_labels_by_row(labels, mask.bits, mask.first, counts)
+        bitmaps.count_labels_by_row(labels, mask.bits, mask.first, counts)
     else:
-        kernels.count_labels(postings.table, postings.words, postings.lists, mask.bits, mask.first, low, high, counts)
+        bitmaps.count_labels(postings.table, postings.words, postings.lists, mask.bits, mask.first, low, high, counts)
     return counts

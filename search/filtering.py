@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from search import kernels
+from search import bitmaps
 from search.epoch import View
 from search.layer import NO_NUMBER, Layer, Schema
 from search.postings import Bits, Rows
@@ -25,7 +25,7 @@ class Mask:
 
     def __init__(self, first: int, bits: Bits) -> None:
         self.first, self.bits = first, bits
-        self.n = int(kernels.count_bits(bits))
+        self.n = int(bitmaps.count_bits(bits))
 
     @property
     def end(self) -> int:
@@ -35,7 +35,7 @@ class Mask:
     def rows(self) -> Rows:
         """The rows that match, ascending."""
         rows = np.empty(self.n, np.int64)
-        kernels.rows_of(self.bits, self.first, rows)
+        bitmaps.rows_of(self.bits, self.first, rows)
         return rows
 
     def widened(self, first: int, end: int) -> Bits:
@@ -114,9 +114,9 @@ def _between(layer: Layer, column: int, low: int, high: int, first: int, end: in
         order = layer.sorted_numbers[column]
         begin, stop = (int(_place(numbers, order, n)) for n in (low, high + 1 if high < _TOP else high))
         if (stop - begin) * WIDE < len(layer):
-            kernels.set_rows(bits, first, order[begin:stop])
+            bitmaps.set_rows(bits, first, order[begin:stop])
             return bits
-    kernels.between(numbers, low, high, first, bits)
+    bitmaps.between(numbers, low, high, first, bits)
     return bits
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search import fine, kernels, ranking
+from search import bitmaps, fine, ranking
 from search.approximate import probed
 from search.codes import WidthMismatch
 from search.colour import N_BINS, TOTAL
@@ -232,11 +232,11 @@ def _eligible(snapshot: Snapshot, query: Query) -> list[View]:
         alive = [np.zeros_like(a) for a in alive]
         for place in snapshot.find(query.among):
             if place is not None:
-                kernels.set_rows(alive[place[0]], 0, np.array([place[1]]))
+                bitmaps.set_rows(alive[place[0]], 0, np.array([place[1]]))
     for place in snapshot.find(sorted(query.without)):
         if place is not None:
-            kernels.clear_rows(alive[place[0]], 0, np.array([place[1]]))
-    return [View(v.layer, a, int(kernels.count_bits(a))) for v, a in zip(views, alive, strict=True)]
+            bitmaps.clear_rows(alive[place[0]], 0, np.array([place[1]]))
+    return [View(v.layer, a, int(bitmaps.count_bits(a))) for v, a in zip(views, alive, strict=True)]
 
 
 def _by_sku(views: Sequence[View], masks: Sequence[Mask], query: Query, k: int) -> Found:
@@ -244,7 +244,7 @@ def _by_sku(views: Sequence[View], masks: Sequence[Mask], query: Query, k: int) 
     found: list[tuple[str, int, int]] = []
     for at, (view, mask) in enumerate(zip(views, masks, strict=True)):
         rows = np.empty(k, np.int64)
-        rows = rows[: kernels.first_in_order(view.layer.order, mask.bits, mask.first, k, rows)]
+        rows = rows[: bitmaps.first_in_order(view.layer.order, mask.bits, mask.first, k, rows)]
         found += zip(view.layer.skus(rows), [at] * len(rows), rows.tolist(), strict=True)
     return _found([(at, row) for _, at, row in sorted(found)[:k]])
 

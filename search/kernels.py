@@ -1,7 +1,7 @@
-"""The hot loops, compiled by numba: scanning codes, counting bits, looking up names, comparing floats.
+"""The hot loops over codes and floats, compiled by numba: scanning, clustering, comparing.
 
 Nothing here knows products, files or filters. Every kernel has a slow numpy oracle in tests/search/test_kernels.py. All release
-the GIL and are cached on disk (`python -m search.kernels` compiles them ahead; script/setup does).
+the GIL and are cached on disk (`python -m search.warming` compiles them ahead; script/setup does).
 
 Shapes in this module:
     N  rows      W  64-bit words of a code      B  words of a bitmap, 64 rows each      P  preferences      K  results
@@ -9,7 +9,6 @@ Shapes in this module:
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -121,7 +120,7 @@ def _next_filled(mask, first, word, stop):  # type: ignore[no-untyped-def]
 
 
 @cache
-def scanner(n_words: int) -> Callable[..., int]:
+def scanner(n_words: int) -> Callable[..., int]:  # noqa: PLR0915  # one loop, told once
     """The scan for codes of `n_words`: scan(codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units,
     bound, k, found) -> how many rows were found.
 
@@ -134,7 +133,7 @@ def scanner(n_words: int) -> Callable[..., int]:
     """
 
     @njit(nogil=True, cache=True)
-    def scan(  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    def scan(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
         codes, colours, ties, mask, first, runs, query, colour, lacking, shares, units, bound, k, found
     ):
         room = found.shape[1]
@@ -213,7 +212,7 @@ def scanner(n_words: int) -> Callable[..., int]:
         _sort(found, ties, n)
         return min(n, k)
 
-    return scan  # type: ignore[no-any-return]
+    return scan
 
 
 @cache
@@ -225,7 +224,7 @@ def pairwise(n_words: int) -> Callable[..., None]:
         for i in range(rows.shape[0]):
             out[i] = hamming(codes, rows[i] * n_words, query, n_words)
 
-    return hammings  # type: ignore[no-any-return]
+    return hammings
 
 
 @cache
@@ -247,7 +246,7 @@ def assigner(n_words: int) -> Callable[..., None]:
                     best = distance
                     out[i] = c
 
-    return assign  # type: ignore[no-any-return]
+    return assign
 
 
 @njit(nogil=True, cache=True)
@@ -263,207 +262,16 @@ def vote(codes, rows, assigned, n_words, votes, sizes):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=True)
-def count_bits(mask):  # type: ignore[no-untyped-def]
-    """Bits set in a bitmap."""
-    n = 0
-    for i in range(mask.shape[0]):
-        n += popcount(mask[i])
-    return n
-
-
-@njit(nogil=True, cache=True)
-def count_runs(mask, first, runs, counts):  # type: ignore[no-untyped-def]
-    """Bits set within each run of rows.  runs: (R, 2); counts: (R,) is overwritten."""
-    for run in range(runs.shape[0]):
-        low, high, n = runs[run, 0], runs[run, 1], 0
-        for word in range(low >> 6, (high + 63) >> 6):
-            bits = mask[word - first]
-            if (word << 6) < low:
-                bits &= ~np.uint64(0) << np.uint64(low - (word << 6))
-            if (word << 6) + 64 > high:
-                bits &= ~np.uint64(0) >> np.uint64((word << 6) + 64 - high)
-            n += popcount(bits)
-        counts[run] = n
-
-
-@njit(nogil=True, cache=True)
-def set_rows(bits, first, rows):  # type: ignore[no-untyped-def]
-    """Set the bits of rows, those outside the window being passed over.  bits: (B,) uint64."""
-    low, high = first * 64, (first + bits.shape[0]) * 64
-    for i in range(rows.shape[0]):
-        row = np.int64(rows[i])
-        if low <= row < high:
-            bits[(row - low) >> 6] |= np.uint64(1) << np.uint64((row - low) & 63)
-
-
-@njit(nogil=True, cache=True)
-def clear_rows(bits, first, rows):  # type: ignore[no-untyped-def]
-    """Clear the bits of rows, those outside the window being passed over.  bits: (B,) uint64."""
-    low, high = first * 64, (first + bits.shape[0]) * 64
-    for i in range(rows.shape[0]):
-        row = np.int64(rows[i])
-        if low <= row < high:
-            bits[(row - low) >> 6] &= ~(np.uint64(1) << np.uint64((row - low) & 63))
-
-
-@njit(nogil=True, cache=True)
-def rows_of(mask, first, out):  # type: ignore[no-untyped-def]
-    """Write the rows whose bits are set, ascending; returns how many.  out: large enough for all."""
-    n = 0
-    for i in range(mask.shape[0]):
-        bits = mask[i]
-        while bits:
-            out[n] = ((first + i) << 6) + lowest_bit(bits)
-            bits &= bits - np.uint64(1)
-            n += 1
-    return n
-
-
-@njit(nogil=True, cache=True)
-def between(column, low, high, first, bits):  # type: ignore[no-untyped-def]
-    """Set the bits of rows whose number lies in [low, high].  column: (N,) int64; bits: (B,) is overwritten."""
-    n = column.shape[0]
-    for i in range(bits.shape[0]):
-        base = (first + i) << 6
-        word = np.uint64(0)
-        for j in range(min(64, n - base)):
-            value = column[base + j]
-            word |= np.uint64((value >= low) & (value <= high)) << np.uint64(j)
-        bits[i] = word
-
-
-@njit(nogil=True, cache=True)
-def label_bits(label_words, word, bit, bits):  # type: ignore[no-untyped-def]
-    """Set the bits of rows that have one label; returns how many.  label_words: (N, V) uint64; bits: (B,) overwritten."""
-    n, count = label_words.shape[0], 0
-    for i in range(bits.shape[0]):
-        base = i << 6
-        found = np.uint64(0)
-        for j in range(min(64, n - base)):
-            found |= ((label_words[base + j, word] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(j)
-        bits[i] = found
-        count += popcount(found)
-    return count
-
-
-@njit(nogil=True, cache=True)
-def count_labels(table, words, lists, mask, first, low, high, counts):  # type: ignore[no-untyped-def]
-    """Count, for labels low to high, the rows of the mask that have them.
-
-    table: (L, 4) int64 of is-a-list, first word (of bitmaps), start and stop in `words` or `lists`.
-    words: all bitmaps, uint64.  lists: all row lists, uint32.  mask: (B,) of which bit 0 is row 64 * first.  counts: (L,).
-    """
-    stop_word = first + mask.shape[0]
-    for label in range(low, high):
-        n, start, stop = 0, table[label, 2], table[label, 3]
-        if table[label, 0]:
-            for i in range(start, stop):
-                row = np.int64(lists[i])
-                word = row >> 6
-                if first <= word < stop_word:
-                    n += np.int64((mask[word - first] >> np.uint64(row & 63)) & np.uint64(1))
-        else:
-            begin = max(first, table[label, 1])
-            end = min(stop_word, table[label, 1] + stop - start)
-            shift = start - table[label, 1]
-            for word in range(begin, end):
-                n += popcount(words[word + shift] & mask[word - first])
-        counts[label] = n
-
-
-@njit(nogil=True, cache=True)
-def count_labels_by_row(label_words, mask, first, counts):  # type: ignore[no-untyped-def]
-    """Count all labels over the rows of the mask, row by row: faster where few rows match.  counts: (64 * V,), overwritten."""
-    counts[:] = 0
-    for i in range(mask.shape[0]):
-        bits = mask[i]
-        while bits:
-            row = ((first + i) << 6) + lowest_bit(bits)
-            bits &= bits - np.uint64(1)
-            for v in range(label_words.shape[1]):
-                held = label_words[row, v]
-                while held:
-                    counts[v * 64 + lowest_bit(held)] += 1
-                    held &= held - np.uint64(1)
-
-
-@njit(nogil=True, cache=True)
-def first_in_order(order, mask, first, wanted, out):  # type: ignore[no-untyped-def]
-    """Write the first `wanted` rows of the mask in the given order; returns how many.  order: (N,) uint32 rows."""
-    n, low, high = 0, first * 64, (first + mask.shape[0]) * 64
-    for i in range(order.shape[0]):
-        if n == wanted:
-            break
-        row = np.int64(order[i])
-        if low <= row < high and (mask[(row - low) >> 6] >> np.uint64((row - low) & 63)) & np.uint64(1):
-            out[n] = row
-            n += 1
-    return n
-
-
-@njit(nogil=True, cache=True)
-def find_names(names, starts, order, wanted, wanted_starts, out):  # type: ignore[no-untyped-def]
-    """Binary search of many names; -1 where there is none.
-
-    names: all bytes; starts: (N + 1,); order: (N,) uint32, rows sorted by name.  wanted, wanted_starts: the same of the names
-    looked for; out: (M,) int64 rows.
-    """
-    for i in range(wanted_starts.shape[0] - 1):
-        begin, length = wanted_starts[i], wanted_starts[i + 1] - wanted_starts[i]
-        low, high = 0, order.shape[0]
-        out[i] = -1
-        while low < high:
-            middle = (low + high) // 2
-            row = np.int64(order[middle])
-            at, n = starts[row], starts[row + 1] - starts[row]
-            sign = 0
-            for j in range(min(n, length)):
-                a, b = names[at + j], wanted[begin + j]
-                if a != b:
-                    sign = -1 if a < b else 1
-                    break
-            if sign == 0:
-                sign = -1 if n < length else (1 if n > length else 0)
-            if sign == 0:
-                out[i] = row
-                break
-            if sign < 0:
-                low = middle + 1
-            else:
-                high = middle
-
-
-@njit(nogil=True, cache=True)
-def gather_names(names, starts, rows, text, ends):  # type: ignore[no-untyped-def]
-    """Write the names of some rows one after the other.  text: uint8, returned length if it is too small; ends: (R,)."""
-    for i in range(rows.shape[0]):
-        prefetch(starts, rows[i])
-    total = 0
-    for i in range(rows.shape[0]):
-        total += starts[rows[i] + 1] - starts[rows[i]]
-        ends[i] = total
-        prefetch(names, starts[rows[i]])
-    if total <= text.shape[0]:
-        at = 0
-        for i in range(rows.shape[0]):
-            for j in range(starts[rows[i]], starts[rows[i] + 1]):
-                text[at] = names[j]
-                at += 1
-    return total
-
-
-@njit(nogil=True, cache=True)
 def half_to_single():  # type: ignore[no-untyped-def]
     """The (65536,) float32 of all half-precision numbers, by their bits."""
     out = np.empty(65536, np.float32)
     for bits in range(65536):
         exponent, fraction = (bits >> 10) & 31, bits & 1023
+        value = (1 + fraction / 1024) * 2.0 ** (exponent - 15)
         if exponent == 0:
             value = fraction * 2.0**-24
         elif exponent == 31:
             value = np.inf if fraction == 0 else np.nan
-        else:
-            value = (1 + fraction / 1024) * 2.0 ** (exponent - 15)
         out[bits] = -value if bits >> 15 else value
     return out
 
@@ -485,38 +293,3 @@ def squared_distances(floats, rows, query, singles, out):  # type: ignore[no-unt
             difference = singles[floats[row, f]] - query[f]
             total += difference * difference
         out[i] = total
-
-
-def compile_for(n_words: int) -> None:
-    """Run the scan and everything that a first query needs once on nothing much, so that no shopper waits for a compiler."""
-    codes, colours = _frozen(np.zeros(64 * n_words, np.uint64)), _frozen(np.zeros(64 * 64, np.uint8))
-    ties, mask, runs = _frozen(np.arange(64, dtype=np.uint32)), np.full(1, 2**64 - 1, np.uint64), np.array([[0, 64]])
-    label_words = _frozen(np.ones((64, 1), np.uint64))
-    found, ones = np.empty((2, 4), np.int64), np.ones(3, np.int64)
-    scanner(n_words)(
-        codes, colours, ties, mask, 0, runs, np.zeros(n_words, np.uint64), np.zeros(64, np.uint8),
-        np.zeros((1, 1), np.uint64), np.ones(1, np.int64), ones, FAR, 2, found,
-    )  # fmt: skip
-    rows, counts = np.empty(64, np.int64), np.zeros(64, np.int64)
-    count_runs(mask, 0, runs, counts[:1])
-    count_bits(mask)
-    rows_of(mask, 0, rows)
-    set_rows(mask, 0, ties)
-    set_rows(mask, 0, rows)
-    clear_rows(mask, 0, rows)
-    first_in_order(ties, mask, 0, 2, rows)
-    count_labels_by_row(label_words, mask, 0, counts)
-    table = _frozen(np.zeros((1, 4), np.int64))
-    count_labels(table, codes[:1], ties[:1], mask, 0, 0, 1, counts)
-    between(_frozen(np.zeros(64, np.int64)), 0, 1, 0, mask)
-    names, starts = _frozen(np.full(64, 97, np.uint8)), _frozen(np.arange(65))
-    find_names(names, starts, ties, np.full(1, 98, np.uint8), np.arange(2), rows[:1])
-
-
-def _frozen(array: Any) -> Any:
-    array.flags.writeable = False
-    return array
-
-
-if __name__ == "__main__":
-    compile_for(20)

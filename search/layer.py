@@ -8,13 +8,14 @@ Shapes in this module:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from attributes.vocabulary import Vocabulary
-from search import kernels
+from search import bitmaps
 from search.codes import Codes, WidthMismatch
 from search.colour import N_BINS, Histogram
 from search.postings import Bits, Labels, Postings, Rows, label_words, labels_of
@@ -93,7 +94,7 @@ class Names:
         """As strings."""
         text = self.text.tobytes()
         ends = self.starts.tolist()
-        return [text[a:b].decode() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [text[a:b].decode() for a, b in pairwise(ends)]
 
 
 def names_of(skus: Iterable[str]) -> Names:
@@ -170,12 +171,12 @@ def joined(tables: Sequence[Table]) -> Table:
 
 def _halves(rows: Sequence[npt.NDArray[np.float32] | None], n_floats: int) -> Halves:
     kept = np.zeros((len(rows), n_floats), np.float16)
-    for row, floats in enumerate(rows):
-        if n_floats and (floats is None or floats.shape != (n_floats,)):
+    for row, floats in enumerate(rows if n_floats else ()):
+        if floats is None or floats.shape != (n_floats,):
             raise WidthMismatch(f"the index keeps {n_floats} float features, row {row} has {floats}")
-        if n_floats and not np.isfinite(floats).all():
+        if not np.isfinite(floats).all():
             raise BadFeatures(f"the float features of row {row} are not finite")
-        kept[row] = floats if n_floats else 0
+        kept[row] = floats
     return kept.view(np.uint16)
 
 
@@ -183,8 +184,8 @@ def _halves(rows: Sequence[npt.NDArray[np.float32] | None], n_floats: int) -> Ha
 class Layer:
     """Rows that kernels can scan; all arrays are read-only.
 
-    order: uint32, rows by sku, perhaps without dead ones; ties: (N,) uint32, its inverse.  sorted_numbers: (M, N) uint32, rows by each number,
-    empty where the layer is small.  runs: (C + 1,) first rows of the clusters; centres: (C, W).
+    order: uint32, rows by sku, perhaps without dead ones.  ties: (N,) uint32, its inverse.  sorted_numbers: (M, N) uint32, rows
+    by each number, or (M, 0) where the layer is small.  runs: (C + 1,) first rows of the clusters.  centres: (C, W).
     """
 
     table: Table
@@ -226,23 +227,22 @@ class Layer:
     def skus(self, rows: Rows) -> list[str]:
         """The skus of some rows."""
         names, text, ends = self.table.names, np.empty(24 * len(rows), np.uint8), np.empty(len(rows), np.int64)
-        length = kernels.gather_names(names.text, names.starts, rows, text, ends)
+        length = bitmaps.gather_names(names.text, names.starts, rows, text, ends)
         if length > len(text):
             text = np.empty(length, np.uint8)
-            kernels.gather_names(names.text, names.starts, rows, text, ends)
-        said = text[:length].tobytes()
-        whole: str | bytes = (
-            said.decode() if said.isascii() else said
-        )  # slices of a string are quicker than decoding each
-        places = ends.tolist()
-        skus = [whole[at:end] for at, end in zip([0, *places], places, strict=False)]
-        return skus if isinstance(whole, str) else [sku.decode() for sku in skus]
+            bitmaps.gather_names(names.text, names.starts, rows, text, ends)
+        said, places = text[:length].tobytes(), ends.tolist()
+        bounds = zip([0, *places], places, strict=False)
+        if not said.isascii():
+            return [said[a:b].decode() for a, b in bounds]
+        whole = said.decode()  # slices of a string are quicker than decoding each
+        return [whole[a:b] for a, b in bounds]
 
     def rows_named(self, names: Names) -> Rows:
         """The rows of names, -1 where there is none."""
         rows = np.empty(len(names), np.int64)
         mine = self.table.names
-        kernels.find_names(mine.text, mine.starts, self.order, names.text, names.starts, rows)
+        bitmaps.find_names(mine.text, mine.starts, self.order, names.text, names.starts, rows)
         return rows
 
     def label_ids(self, row: int) -> tuple[int, ...]:

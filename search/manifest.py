@@ -15,6 +15,7 @@ from search.durable import Disk
 from search.packed import CorruptIndex, OldFormat
 
 CURRENT = "CURRENT"
+CERTIFICATE = "certificate.json"  # of the approximate mode, if it was measured
 FORMAT = 2
 N_KEPT = 4  # epochs
 
@@ -104,7 +105,7 @@ def forget_older(folder: Path, disk: Disk, current: Manifest, in_use: frozenset[
 
     in_use: files that are being written. A kept manifest that cannot be read keeps nothing.
     """
-    kept = {CURRENT, "LOCK", "certificate.json", *in_use}
+    kept = {CURRENT, "LOCK", CERTIFICATE, *in_use}
     for epoch in [e for e in epochs(folder) if e <= current.epoch][:N_KEPT]:
         name = manifest_name(epoch)
         try:

@@ -4,10 +4,11 @@ Shapes in this module:
     B  words of a bitmap, 64 rows each      P  preferences      K  results      R  runs of rows
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -115,10 +116,10 @@ class Scanner:
             return self._kernel(part, sought, k, bound, part.runs)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads)
-        work: list[Callable[[], Rows]] = [
-            lambda runs=runs: self._kernel(part, sought, k, bound, runs) for runs in _split(part.runs, self.threads)
+        scans = [
+            self._pool.submit(self._kernel, part, sought, k, bound, runs) for runs in _split(part.runs, self.threads)
         ]
-        found = np.concatenate(list(self._pool.map(lambda scan: scan(), work)), axis=1)
+        found = np.concatenate([scan.result() for scan in scans], axis=1)
         return found[:, np.lexsort((part.view.layer.ties[found[1]], found[0]))][:, :k]
 
     def _kernel(self, part: Part, sought: Wanted, k: int, bound: int, runs: Rows) -> Rows:
@@ -135,7 +136,7 @@ def _split(runs: Rows, n: int) -> list[Rows]:
     """Runs of about the same number of rows for each thread: every run is cut in n."""
     sizes = runs[:, 1] - runs[:, 0]
     cuts = [runs[:, 0] + sizes * i // n for i in range(n + 1)]
-    return [np.stack([a, b], axis=1) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [np.stack([a, b], axis=1) for a, b in pairwise(cuts)]
 
 
 def _merged(parts: Sequence[Part], heaps: Sequence[Rows], k: int, scale: int) -> Found:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 MAGIC = b"HABRDSH2".ljust(64, b"\0")
 OLDER = b"HABRDSH1"
@@ -46,7 +46,7 @@ def packed(said: Said, arrays: Iterable[tuple[str, Array]]) -> Iterator[bytes | 
     yield MAGIC
     places, offset = {}, len(MAGIC)
     for name, array in arrays:
-        content = memoryview(np.ascontiguousarray(array)).cast("B") if array.size else memoryview(b"")
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
         padding = b"\0" * (-len(content) % ALIGNED)
         whole = len(content) + len(padding)
         checksum = _checksum(content, padding)
@@ -63,8 +63,6 @@ def packed(said: Said, arrays: Iterable[tuple[str, Array]]) -> Iterator[bytes | 
 def _checksum(content: memoryview, padding: bytes) -> int:
     if not padding:
         return xxh3_64_intdigest(content)
-    from xxhash import xxh3_64
-
     hashed = xxh3_64(content)
     hashed.update(padding)
     return hashed.intdigest()

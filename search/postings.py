@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attributes.vocabulary import Vocabulary
-from search import kernels
+from search import bitmaps
 
 Bits = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -111,7 +111,7 @@ class Postings:
             return self.words[start + first - word : start + end - word]
         bits = np.zeros(max(end - first, 0), np.uint64)
         if is_list:
-            kernels.set_rows(bits, first, self.lists[start:stop])
+            bitmaps.set_rows(bits, first, self.lists[start:stop])
             return bits
         low, high = max(first, word), min(end, word + stop - start)
         if low < high:
@@ -128,29 +128,32 @@ def build_postings(words: Bits, labels: Labels) -> Postings:
     frozen = np.ascontiguousarray(words)
     frozen.flags.writeable = False
     n_blocks = -(-len(words) // 64)
-    table, bitmaps, lists, at_word, at_row = [], [], [], 0, 0
+    table: list[tuple[int, int, int, int]] = []
+    dense: list[Bits] = []
+    lists: list[npt.NDArray[np.uint32]] = []
+    at_word = at_row = 0
     ranges = [(label, label + 1) for label in range(labels.n_labels)] + list(labels.groups.values())
     for low, high in ranges:
         bits = np.zeros(n_blocks, np.uint64)
         for label in range(low, high):
             one = np.zeros(n_blocks, np.uint64)
-            kernels.label_bits(frozen, label >> 6, label & 63, one)
+            bitmaps.label_bits(frozen, label >> 6, label & 63, one)
             bits |= one
         filled = np.flatnonzero(bits)
-        count = int(kernels.count_bits(bits))
+        count = int(bitmaps.count_bits(bits))
         first, end = (int(filled[0]), int(filled[-1]) + 1) if count else (0, 0)
         if count * SPARSE < (end - first) * 64:
             rows = np.empty(count, np.int64)
-            kernels.rows_of(bits, 0, rows)
+            bitmaps.rows_of(bits, 0, rows)
             lists.append(rows.astype(np.uint32))
             table.append((1, 0, at_row, at_row + count))
             at_row += count
         else:
-            bitmaps.append(bits[first:end])
+            dense.append(bits[first:end])
             table.append((0, first, at_word, at_word + end - first))
             at_word += end - first
     return Postings(
         np.array(table, np.int64).reshape(-1, 4),
-        np.concatenate([np.zeros(0, np.uint64), *bitmaps]),
+        np.concatenate([np.zeros(0, np.uint64), *dense]),
         np.concatenate([np.zeros(0, np.uint32), *lists]),
     )

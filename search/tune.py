@@ -6,8 +6,9 @@ from attributes.labels import BadDataFolder
 from attributes.report import evaluation_arguments, fail
 from recognition.cards import WeightsMismatch
 from recognition.recognizer import Recognizer
-from search.evaluate import by_distance, label_ndcg, load_gallery
+from search.evaluate import label_ndcg
 from search.features import Extractor
+from search.gallery import by_distance, load_gallery
 from search.ranking import Weights
 
 STEP = 10

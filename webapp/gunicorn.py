@@ -16,7 +16,9 @@ loglevel = "warning"
 
 
 def post_worker_init(worker: Any) -> None:
-    """Open the models before the first visitor comes."""
+    """Open the models and load the compiled loops before the first visitor comes."""
+    from search.warming import compile_for
     from webapp.catalog.engine import engine
 
+    compile_for(engine().index.schema.n_bits)
     engine().index.snapshot()

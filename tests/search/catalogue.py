@@ -7,8 +7,8 @@ import numpy as np
 
 from attributes.vocabulary import Vocabulary
 from search.features import Features
-from search.ranking import SHARES, Preference, Weights, shares
 from search.layer import Entry, Schema
+from search.ranking import SHARES, Preference, Weights, shares
 from search.where import Where
 
 N_BITS = 100

@@ -6,7 +6,8 @@ from PIL import Image
 
 from attributes.labels import Box, Garment, Labels
 from attributes.vocabulary import Vocabulary
-from search.evaluate import Item, by_chance, by_cosine, by_distance, category_precision, gather, label_ndcg, reshot
+from search.evaluate import category_precision, label_ndcg
+from search.gallery import Item, by_chance, by_cosine, by_distance, gather, reshot
 from search.ranking import Preference, Weights
 from tests.search.catalogue import N_BITS, random_features
 

@@ -1,9 +1,6 @@
 """The index against the obvious slow way, and against damage."""
 
-import multiprocessing
 import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +15,7 @@ from search.query import Query
 from search.ranking import DEFAULT, Preference, Weights
 from search.where import Where, parse_where
 from search.writer import IndexLocked, IndexWriter
-from tests.search.catalogue import N_BITS, schema, random_entries, random_features, slow_distance, slow_matches
+from tests.search.catalogue import N_BITS, random_entries, random_features, schema, slow_distance, slow_matches
 
 FILTERS = [
     [],

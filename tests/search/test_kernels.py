@@ -1,11 +1,13 @@
 """Every kernel against an obvious slow way, over widths, sizes, masks and ties."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search import kernels
+from search import bitmaps, kernels
 from search.epoch import all_rows
 
 WIDTHS = (1, 2, 3, 8, 11, 16, 20, 32)
@@ -34,9 +36,13 @@ class Rows:
 
     def __init__(self, seed: int, n: int, width: int, n_different: int, share: float, n_preferences: int) -> None:
         random = np.random.default_rng(seed)
-        self.codes = random.integers(0, 2**64, (n_different, width), dtype=np.uint64)[random.integers(n_different, size=n)]
+        self.codes = random.integers(0, 2**64, (n_different, width), dtype=np.uint64)[
+            random.integers(n_different, size=n)
+        ]
         self.colours = random.integers(0, 9, (n, 64)).astype(np.uint8)
-        self.colours[:, 0] += 2 * (self.colours.sum(1) % 2 == 0).astype(np.uint8) + 1  # L1 distances are even, as they are
+        self.colours[:, 0] += (
+            2 * (self.colours.sum(1) % 2 == 0).astype(np.uint8) + 1
+        )  # L1 distances are even, as they are
         self.ties = random.permutation(n).astype(np.uint32)
         self.mask = random_bits(random, n, share)
         self.code = random.integers(0, 2**64, width, dtype=np.uint64)
@@ -45,7 +51,9 @@ class Rows:
         self.lacking = self.lacking[:n_preferences].reshape(n_preferences, len(self.mask))
         self.shares = random.integers(1, 3000, n_preferences)
 
-    def scan(self, k: int, units: np.ndarray, bound: int = kernels.FAR, runs: list[list[int]] | None = None) -> np.ndarray:
+    def scan(
+        self, k: int, units: np.ndarray, bound: int = kernels.FAR, runs: list[list[int]] | None = None
+    ) -> np.ndarray:
         found = np.empty((2, 3 * k + 64), np.int64)
         n = kernels.scanner(self.codes.shape[1])(
             frozen(self.codes.reshape(-1)), frozen(self.colours.reshape(-1)), frozen(self.ties), self.mask, 0,
@@ -89,7 +97,7 @@ def test_the_scan_returns_nothing_beyond_the_bound(seed: int, bound: int) -> Non
 def test_runs_in_any_order_are_the_same_as_one_run(seed: int, cuts: list[int]) -> None:
     rows, units = Rows(seed, 700, 2, 40, 0.5, 1), np.array([3, 1, 1])
     bounds = sorted({0, 700, *cuts})
-    runs = [list(r) for r in zip(bounds[:-1], bounds[1:], strict=True)]
+    runs = [list(r) for r in pairwise(bounds)]
     np.random.default_rng(seed).shuffle(runs)
     np.testing.assert_array_equal(rows.scan(25, units, runs=runs), rows.slow(25, units))
 
@@ -110,24 +118,24 @@ def test_bitmaps_count_list_set_and_clear_rows(seed: int, n: int, share: float) 
     random = np.random.default_rng(seed)
     bits = random_bits(random, n, share)
     expected = np.flatnonzero(flags_of(bits, n))
-    assert kernels.count_bits(bits) == len(expected)
+    assert bitmaps.count_bits(bits) == len(expected)
     rows = np.empty(n, np.int64)
-    assert kernels.rows_of(bits, 0, rows) == len(expected)
+    assert bitmaps.rows_of(bits, 0, rows) == len(expected)
     np.testing.assert_array_equal(rows[: len(expected)], expected)
     again = np.zeros_like(bits)
-    kernels.set_rows(again, 0, frozen(expected.astype(np.uint32)))
+    bitmaps.set_rows(again, 0, frozen(expected.astype(np.uint32)))
     np.testing.assert_array_equal(again, bits)
-    kernels.clear_rows(again, 0, frozen(expected[::2]))
+    bitmaps.clear_rows(again, 0, frozen(expected[::2]))
     np.testing.assert_array_equal(np.flatnonzero(flags_of(again, n)), expected[1::2])
     low, high = sorted(random.integers(0, n + 1, 2))
     counts = np.empty(2, np.int64)
-    kernels.count_runs(bits, 0, np.array([[0, n], [low, high]]), counts)
+    bitmaps.count_runs(bits, 0, np.array([[0, n], [low, high]]), counts)
     assert counts.tolist() == [len(expected), int(((expected >= low) & (expected < high)).sum())]
 
 
 def test_rows_outside_a_window_are_passed_over() -> None:
     window = np.zeros(2, np.uint64)
-    kernels.set_rows(window, 3, frozen(np.array([5, 191, 192, 319, 320])))
+    bitmaps.set_rows(window, 3, frozen(np.array([5, 191, 192, 319, 320])))
     assert flags_of(window, 128).nonzero()[0].tolist() == [0, 127]
 
 
@@ -136,7 +144,7 @@ def test_rows_outside_a_window_are_passed_over() -> None:
 def test_numbers_between_two_ends(seed: int, n: int, low: int, high: int) -> None:
     column = np.random.default_rng(seed).integers(-1, 25, n)
     bits = np.ones(-(-n // 64), np.uint64)
-    kernels.between(frozen(column), low, high, 0, bits)
+    bitmaps.between(frozen(column), low, high, 0, bits)
     np.testing.assert_array_equal(flags_of(bits, n), (column >= low) & (column <= high))
 
 
@@ -149,11 +157,11 @@ def test_labels_are_counted_the_same_by_posting_and_by_row(seed: int, n: int, sh
     mask = random_bits(random, n, share)
     expected = has[flags_of(mask, n)].sum(0)
     by_row = np.empty(128, np.int64)
-    kernels.count_labels_by_row(words, mask, 0, by_row)
+    bitmaps.count_labels_by_row(words, mask, 0, by_row)
     np.testing.assert_array_equal(by_row, expected)
     bits = np.zeros(len(mask), np.uint64)
     for label in (0, 63, 64, 127):
-        assert kernels.label_bits(words, label >> 6, label & 63, bits) == has[:, label].sum()
+        assert bitmaps.label_bits(words, label >> 6, label & 63, bits) == has[:, label].sum()
         np.testing.assert_array_equal(flags_of(bits, n), has[:, label])
 
 
@@ -168,7 +176,7 @@ def test_names_are_found_by_binary_search(skus: list[str], random) -> None:
     assert [skus[row] for row in order] == sorted(skus)
     asked = names_of([*reversed(skus), "zzz", "", skus[0] + "a"])
     rows = np.empty(len(asked), np.int64)
-    kernels.find_names(
+    bitmaps.find_names(
         frozen(names.text), frozen(names.starts), frozen(order.astype(np.uint32)), asked.text, asked.starts, rows
     )
     expected = {sku: row for row, sku in enumerate(skus)}

@@ -170,7 +170,9 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path, vocabulary: Vo
         assert opened.apply([]) == 1
 
 
-def count_when_told(folder: str, vocabulary: Vocabulary, told: multiprocessing.Queue, said: multiprocessing.Queue) -> None:
+def count_when_told(
+    folder: str, vocabulary: Vocabulary, told: multiprocessing.Queue, said: multiprocessing.Queue
+) -> None:
     index = Index(Path(folder), schema(vocabulary))
     said.put(len(index))
     while (wanted := told.get(timeout=60)) is not None:

@@ -18,6 +18,8 @@ from attributes.meta import named_categories
 from recognition.images import BadImage, Pixels, full_box, open_photo
 from search.engine import Seen
 from search.layer import Entry
+from search.packed import OldFormat
+from search.writer import IndexWriter
 from webapp.catalog import engine as door
 from webapp.catalog import photos
 from webapp.catalog.labels import effective
@@ -40,45 +42,70 @@ def drain(progress: Progress | None = None) -> int:
 
     Raises IndexLocked when another process is the indexer, WeightsMismatch without weights.
     """
-    n_done, total = 0, pending()
     with door.index_writer() as writer:
-        while batch := _next_batch():
-            products = {p.sku: p for p in Product.objects.filter(sku__in=batch.values()).with_labels()}
-            entries = [e for p in products.values() if (e := _entry(p)) is not None]
-            gone = set(batch.values()) - {e.sku for e in entries}
-            writer.apply(entries, gone)
-            OutboxEntry.objects.filter(id__in=list(batch)).delete()
-            n_done += len(batch)
-            if progress is not None:
-                progress(n_done, max(total, n_done + pending()))
+        return _drain(writer, progress)
+
+
+def _drain(writer: IndexWriter, progress: Progress | None) -> int:
+    n_done, total = 0, pending()
+    while batch := _next_batch():
+        products = {p.sku: p for p in Product.objects.filter(sku__in=batch.values()).with_labels()}
+        entries = [e for p in products.values() if (e := _entry(p)) is not None]
+        gone = set(batch.values()) - {e.sku for e in entries}
+        writer.apply(entries, gone)
+        OutboxEntry.objects.filter(id__in=list(batch)).delete()
+        n_done += len(batch)
+        if progress is not None:
+            progress(n_done, max(total, n_done + pending()))
     return n_done
 
 
 def rebuild(progress: Progress | None = None) -> int:
     """Make the index anew from the database: an empty generation, then everything."""
+    begin_anew()
+    return drain(progress)
+
+
+def begin_anew() -> None:
+    """Empty the index and let every product wait for the indexer."""
     with door.index_writer() as writer:
         writer.apply([], fresh=True)
+    enqueue_everything()
+
+
+def enqueue_everything() -> None:
+    """Let every product wait for the indexer, oldest first."""
     with transaction.atomic():
         OutboxEntry.objects.all().delete()
         OutboxEntry.objects.bulk_create(
             [OutboxEntry(sku=sku) for sku in Product.objects.order_by("id").values_list("sku", flat=True)]
         )
-    return drain(progress)
+
+
+def forget_old_format() -> bool:
+    """Begin anew where the index has a format of before the promise; whether it had."""
+    try:
+        door.engine().index.snapshot()
+    except OldFormat:
+        begin_anew()
+        return True
+    return False
 
 
 def run_forever(pause_s: float = 0.5) -> None:
     """Be the indexer: drain whenever something waits, delete shoppers' expired photos, note long work as a job."""
     with door.index_writer():
         pass  # fail now, not at the first change, when another process is the indexer
-    while True:
-        close_old_connections()
-        if waiting := pending():
-            job = Job.objects.create(kind="index", n_total=waiting) if waiting > BATCH else None
-            drain(_noting(job))
-            if job is not None:
-                Job.objects.filter(id=job.id).update(state=Job.State.DONE)
-        photos.delete_expired()
-        time.sleep(pause_s)
+    with door.index_writer() as writer:
+        while True:
+            close_old_connections()
+            if waiting := pending():
+                job = Job.objects.create(kind="index", n_total=waiting) if waiting > BATCH else None
+                _drain(writer, _noting(job))
+                if job is not None:
+                    Job.objects.filter(id=job.id).update(state=Job.State.DONE)
+            photos.delete_expired()
+            time.sleep(pause_s)
 
 
 def _noting(job: Job | None) -> Progress | None:

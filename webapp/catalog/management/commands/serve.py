@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from webapp.catalog import engine as door
-from webapp.catalog.indexing import pending
+from webapp.catalog.indexing import forget_old_format, pending
 from webapp.catalog.mistakes import Mistake, mistakes_as_one_line, progress_line
 from webapp.catalog.models import Product
 
@@ -39,6 +39,8 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         door.engine()  # wrong weights are said here, not by a dying worker
+        if forget_old_format():
+            self.stdout.write("The index has an older format; it is made anew from the catalogue.")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         children = [_start("manage.py", "index", "--forever"), _start(
             "-m", "gunicorn", "--config", "webapp/gunicorn.py", "--bind", f"127.0.0.1:{port}", "webapp.wsgi",
