@@ -6,7 +6,7 @@ Shapes in this module:
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import duckdb
 import faiss
@@ -14,24 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import usearch.index
 
+from benchmarks.questions import Question
 from search.codes import Codes
-from search.features import Features
 from search.layer import Schema, Table
 from search.postings import Rows
 from search.ranking import has
 
 TOO_LONG_S = 600  # a peer that needs longer to build is left out
 Flags = npt.NDArray[np.bool_]
-
-
-class Question(NamedTuple):
-    """What is asked, in label ids.  price: lowest and highest cent."""
-
-    features: Features
-    category: int | None = None
-    wanted: tuple[int, ...] = ()
-    unwanted: tuple[int, ...] = ()
-    price: tuple[int, int] | None = None
 
 
 class Peer(Protocol):

@@ -122,9 +122,9 @@ class Index:
         if query.features is not None:
             code, colour = query.features
             if code.shape != (self.schema.n_words,):
-                raise WidthMismatch(f"the index has codes of {self.schema.n_words} words, the query has {code.shape}")
+                raise WidthMismatch(f"the index has codes of {self.schema.n_words} words, the query has {code.size}")
             if colour.shape != (N_BINS,):
-                raise WidthMismatch(f"histograms have {N_BINS} bins, the query has {colour.shape}")
+                raise WidthMismatch(f"histograms have {N_BINS} bins, the query has {colour.size}")
         if query.fine is not None:
             fine.check(query.fine, self.schema)
 
