@@ -106,7 +106,9 @@ def work(folder: Path, acknowledge: Callable[[int], None], until: int, disk: Rec
                 writer.compact()
             if generation % BACKED_UP == 0 and disk is None:
                 target = folder.with_name("backup")
-                shutil.rmtree(target, ignore_errors=True)
+                if target.exists():  # renamed first: a kill in the middle of deleting must not look like half a backup
+                    shutil.rmtree(target.with_name("old"), ignore_errors=True)
+                    target.rename(target.with_name("old"))
                 backup(folder, target, SCHEMA)
 
 

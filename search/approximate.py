@@ -42,7 +42,7 @@ def probed(part: Part, sought: Wanted, schema: Schema, nprobe: int, k: int) -> t
         if len(near) and len(near) >= nprobe and reached[-1] >= enough:
             break
     n_probed = max(nprobe, int(np.searchsorted(reached, enough)) + 1)
-    return part._replace(runs=runs[near[:n_probed]]), int(matching[:n_probed].sum())
+    return part._replace(runs=runs[near[:n_probed]], is_whole=False), int(matching[:n_probed].sum())
 
 
 def _lacking(part: Part, sought: Wanted, runs: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""Runs of like codes inside each category: what the approximate mode probes. k-majority (k-means under Hamming distance).
+"""Runs of like codes inside each category: what pruning and probing look at. k-majority (k-means under Hamming distance).
 
 Shapes in this module:
     N  rows      W  64-bit words of a code      C  clusters
@@ -19,14 +19,16 @@ MOST = 1024  # clusters of one category: assigning compares with all of them
 SAMPLED = 24  # rows per cluster that its centre is trained on
 LARGE = 2  # times the rows wanted: a cluster that is divided again
 DEPTH = 4  # times at most
-ROUNDS = 4  # of assigning and voting; more changed recall by less than 0.002
+ROUNDS = 4  # of assigning and voting
 
 
 class Clusters(NamedTuple):
-    """assigned: (N,) the cluster of each row, categories one after the other; centres: (C, W), a majority vote per bit."""
+    """assigned: (N,) the cluster of each row, categories one after the other; centres: (C, W), a majority vote per bit; radii:
+    (C,) bits from each centre to its farthest row."""
 
     assigned: Rows
     centres: Codes
+    radii: Rows
 
 
 def cluster(codes: Codes, categories: Rows, seed: int = 7) -> Clusters:
@@ -41,7 +43,9 @@ def cluster(codes: Codes, categories: Rows, seed: int = 7) -> Clusters:
         for rows, centre in _divided(flat, by_category[low:high], codes.shape[1], random, DEPTH):
             assigned[rows] = len(centres)
             centres.append(centre)
-    return Clusters(assigned, np.array(centres, np.uint64).reshape(-1, codes.shape[1]))
+    found, radii = np.array(centres, np.uint64).reshape(-1, codes.shape[1]), np.zeros(len(centres), np.int64)
+    kernels.widener(codes.shape[1])(flat, assigned, found.reshape(-1), radii)
+    return Clusters(assigned, found, radii)
 
 
 def _divided(

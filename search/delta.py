@@ -81,7 +81,7 @@ class Delta:
         return Layer(
             self._whole(), _frozen(self._order.astype(np.uint32)), _frozen(ties), postings,
             np.zeros((len(self.schema.numbers), 0), np.uint32), np.array([0, self._n]),
-            np.zeros((0, self.schema.n_words), np.uint64),
+            np.zeros((0, self.schema.n_words), np.uint64), np.zeros(0, np.int64),
         )  # fmt: skip
 
     def _whole(self) -> Table:

@@ -249,6 +249,21 @@ def assigner(n_words: int) -> Callable[..., None]:
     return assign
 
 
+@cache
+def widener(n_words: int) -> Callable[..., None]:
+    """widen(codes, assigned, centres, radii): raise each cluster's radius to its farthest row, for codes of `n_words`."""
+
+    @njit(nogil=True, cache=True)
+    def widen(codes, assigned, centres, radii):  # type: ignore[no-untyped-def]
+        centre = np.empty(n_words, np.uint64)
+        for i in range(assigned.shape[0]):
+            for w in range(n_words):
+                centre[w] = centres[assigned[i] * n_words + w]
+            radii[assigned[i]] = max(radii[assigned[i]], hamming(codes, i * n_words, centre, n_words))
+
+    return widen
+
+
 @njit(nogil=True, cache=True)
 def vote(codes, rows, assigned, n_words, votes, sizes):  # type: ignore[no-untyped-def]
     """Count the set bits of each cluster's rows.  votes: (C, 64 * W) int32 and sizes: (C,) int64 are added to."""

@@ -186,6 +186,7 @@ class Layer:
 
     order: uint32, rows by sku, perhaps without dead ones.  ties: (N,) uint32, its inverse.  sorted_numbers: (M, N) uint32, rows
     by each number, or (M, 0) where the layer is small.  runs: (C + 1,) first rows of the clusters.  centres: (C, W).
+    radii: (C,) bits from a centre to its farthest row.
     """
 
     table: Table
@@ -195,6 +196,7 @@ class Layer:
     sorted_numbers: npt.NDArray[np.uint32]
     runs: Rows
     centres: Codes
+    radii: Rows
 
     def __len__(self) -> int:
         return len(self.ties)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from search import kernels
+from search import kernels, pruning
 from search.epoch import View
 from search.features import Features
 from search.filtering import Mask
-from search.layer import Schema
+from search.layer import Layer, Schema
 from search.postings import Bits, Rows
 from search.ranking import Preference, Weights, scale, shares
 
@@ -51,12 +51,16 @@ class Wanted(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one scan looks at.  lacking: (P, B); runs: (R, 2) rows in the order in which they are visited."""
+    """What one scan looks at.  lacking: (P, B); runs: (R, 2) rows in the order in which they are visited.
+
+    is_whole: runs is one run of all rows of the mask's window.
+    """
 
     view: View
     mask: Mask
     lacking: Bits
     runs: Rows
+    is_whole: bool = True
 
 
 def wanted(features: Features, preferences: Sequence[Preference], weights: Weights, schema: Schema) -> Wanted:
@@ -112,15 +116,26 @@ class Scanner:
 
     def _scan(self, part: Part, sought: Wanted, k: int, bound: int) -> Rows:
         """The nearest rows of one part, sorted: distance and row; (2, at most k)."""
-        if self.threads == 1 or int((part.runs[:, 1] - part.runs[:, 0]).sum()) < SPLIT:
-            return self._kernel(part, sought, k, bound, part.runs)
+        per_bit, layer = int(sought.units[0]), part.view.layer
+        if not part.is_whole or not per_bit or part.mask.n < pruning.WORTH:
+            return self._on_threads(part, sought, k, bound, part.runs)
+        low, high = part.runs[0].tolist()
+        clusters = pruning.divided(layer, low, high, sought.features.code)
+        if clusters is None:
+            return self._on_threads(part, sought, k, bound, part.runs)
+        found = self._kernel(part, sought, k, bound, clusters.first)
+        if found.shape[1] == k:
+            bound = min(bound, int(found[0, -1]))
+        rest = clusters.within(bound // per_bit)
+        return _both(found, self._on_threads(part, sought, k, bound, rest), layer, k) if len(rest) else found
+
+    def _on_threads(self, part: Part, sought: Wanted, k: int, bound: int, runs: Rows) -> Rows:
+        if self.threads == 1 or int((runs[:, 1] - runs[:, 0]).sum()) < SPLIT:
+            return self._kernel(part, sought, k, bound, runs)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads)
-        scans = [
-            self._pool.submit(self._kernel, part, sought, k, bound, runs) for runs in _split(part.runs, self.threads)
-        ]
-        found = np.concatenate([scan.result() for scan in scans], axis=1)
-        return found[:, np.lexsort((part.view.layer.ties[found[1]], found[0]))][:, :k]
+        scans = [self._pool.submit(self._kernel, part, sought, k, bound, cut) for cut in _split(runs, self.threads)]
+        return _both(scans[0].result(), np.concatenate([s.result() for s in scans[1:]], axis=1), part.view.layer, k)
 
     def _kernel(self, part: Part, sought: Wanted, k: int, bound: int, runs: Rows) -> Rows:
         layer, mask = part.view.layer, part.mask
@@ -130,6 +145,12 @@ class Scanner:
             sought.features.colour, part.lacking, sought.shares, sought.units, bound, k, found,
         )  # fmt: skip
         return found[:, :n]
+
+
+def _both(found: Rows, more: Rows, layer: Layer, k: int) -> Rows:
+    """The k nearest of two lots of rows of one layer, sorted."""
+    every = np.concatenate([found, more], axis=1)
+    return every[:, np.lexsort((layer.ties[every[1]], every[0]))][:, :k]
 
 
 def _split(runs: Rows, n: int) -> list[Rows]:

@@ -76,7 +76,7 @@ def _arrays(table: Table, tombstones: Names, schema: Schema) -> dict[str, Array]
         "floats": ordered.floats, "names": ordered.names.text, "name_starts": ordered.names.starts,
         "order": by_name.astype(np.uint32), "ties": ties, "posting_table": postings.table,
         "posting_words": postings.words, "posting_lists": postings.lists,
-        "runs": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), "centres": clusters.centres,
+        "runs": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), "centres": clusters.centres, "radii": clusters.radii,
         "tombstones": tombstones.text, "tombstone_starts": tombstones.starts,
     }  # fmt: skip
 
@@ -92,6 +92,7 @@ def open_segment(path: Path) -> Segment:
     table = Table(names, arrays["codes"], arrays["colours"], arrays["labels"], arrays["numbers"], arrays["floats"])
     postings = Postings(arrays["posting_table"], arrays["posting_words"], arrays["posting_lists"])
     layer = Layer(
-        table, arrays["order"], arrays["ties"], postings, arrays["sorted_numbers"], arrays["runs"], arrays["centres"]
-    )
+        table, arrays["order"], arrays["ties"], postings, arrays["sorted_numbers"], arrays["runs"], arrays["centres"],
+        arrays["radii"],
+    )  # fmt: skip
     return Segment(path.name, layer, Names(arrays["tombstones"], arrays["tombstone_starts"]))

@@ -267,3 +267,37 @@ def test_other_numbers_than_the_price_are_filtered_too(tmp_path: Path, vocabular
     found = Index(tmp_path, stocked).search(Query(where=where, limit=50, relax=False))
     assert set(found.skus) == {e.sku for e in entries if slow_matches(vocabulary, e, where)}
     assert Index(tmp_path, stocked).entry(entries[4].sku).numbers == (("stock", 400),)
+
+
+@pytest.mark.parametrize("weights", [CODE_ALONE, Weights(60, 2, 38), Weights(1, 0, 99), Weights(0, 1, 0)])
+def test_leaving_clusters_unread_changes_nothing(
+    large: Index, monkeypatch: pytest.MonkeyPatch, weights: Weights
+) -> None:
+    layer, queries = large.snapshot().views[0].layer, []
+    for seed in range(12):
+        row = int(np.random.default_rng(seed).integers(len(layer)))
+        features = (
+            random_features(np.random.default_rng(seed))
+            if seed % 2
+            else Features(layer.table.codes[row], layer.table.colours[row])
+        )
+        queries.append(
+            Query(
+                features, [Preference(30, 0.5), Preference(1, 0.9)], limit=1 + 9 * seed, weights=weights, facets=False
+            )
+        )
+    monkeypatch.setattr("search.pruning.WORTH", 10**9)
+    whole = [large.search(q) for q in queries]
+    monkeypatch.setattr("search.pruning.WORTH", 100)
+    for query, answer in zip(queries, whole, strict=True):
+        pruned = large.search(query)
+        assert (pruned.skus, pruned.distances) == (answer.skus, answer.distances)
+
+
+def test_no_row_is_farther_from_its_centre_than_the_radius(large: Index) -> None:
+    layer = large.snapshot().views[0].layer
+    farthest = []
+    for cluster, (low, high) in enumerate(layer.bounds.tolist()):
+        distances = np.bitwise_count(layer.table.codes[low:high] ^ layer.centres[cluster]).sum(1)
+        farthest.append(distances.max())
+    np.testing.assert_array_equal(farthest, layer.radii)
