@@ -209,7 +209,7 @@ class DuckDb:
         columns["price"] = table.numbers[0]
         self._connection.register("given", columns)
         self._connection.execute("create table products as select * from given")
-        self._distance = " + ".join(f"bit_count(xor(c{w}, ?::ubigint))" for w in range(table.codes.shape[1]))
+        self._distance = " + ".join(f"bit_count(xor(c{w}, ?::ubigint))::integer" for w in range(table.codes.shape[1]))
 
     def search(self, question: Question, k: int) -> Rows:
         """One SQL statement."""

@@ -39,7 +39,7 @@ def latency_by_selectivity(figures: Figures, out: Path) -> None:
             axes.plot(shares, times, marker="o", linewidth=3 if engine == "ours" else 1.2, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     _save(out / "latency.svg")
 
 
@@ -47,7 +47,7 @@ def growth(every: Sequence[Figures], out: Path) -> None:
     """Median latency, time to open and memory over the number of products."""
     by_size = sorted(every, key=lambda f: f["items"])
     sizes = [f["items"] for f in by_size]
-    axes = _axes("growth (1M and below at 512 bits, above as named in the table)", "products", "ms (median)")
+    axes = _axes("growth: 512 bits, 10M products 1,024", "products", "ms (median)")
     for kind in ("none", "category", "category+2", "price"):
         axes.plot(sizes, [f["ours"][kind]["p50_ms"] for f in by_size], marker="o", label=kind)
     axes.plot(sizes, [f["read_once_ms"] for f in by_size], linestyle=":", color=INK, label="one read of all codes")
@@ -61,7 +61,7 @@ def growth(every: Sequence[Figures], out: Path) -> None:
 
 
 def _axes(title: str, x: str, y: str) -> Any:
-    _, axes = plt.subplots(figsize=(7, 4.2), facecolor=PAPER)
+    _, axes = plt.subplots(figsize=(8, 4.2), facecolor=PAPER)
     axes.set_title(title, fontsize=10, color=INK)
     axes.set_xlabel(x)
     axes.set_ylabel(y)

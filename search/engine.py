@@ -13,7 +13,7 @@ from recognition.images import Pixels, full_box
 from recognition.recognizer import Reading, Recognizer
 from search.features import Extractor, Features
 from search.index import Index
-from search.query import Answer, Query
+from search.query import Answer, Explanation, Query
 from search.ranking import Preference
 from search.where import Where
 
@@ -99,6 +99,10 @@ class Engine:
     def search(self, seen: Seen, where: Where, page: Page) -> Answer:
         """Return the products nearest to what was seen, among those that match `where`."""
         return self.index.search(Query(seen.features, seen.preferences, where, *page))
+
+    def explain(self, seen: Seen, where: Where, sku: str) -> Explanation:
+        """Why a product is where it is in the results of a search, or why it is not there."""
+        return self.index.explain(Query(seen.features, seen.preferences, where), sku)
 
     def similar(self, sku: str, where: Where, page: Page) -> Answer:
         """Return the products nearest to one that is indexed, itself left out. Raises UnknownProduct."""

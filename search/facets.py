@@ -11,7 +11,7 @@ from search.layer import Schema
 from search.postings import Rows
 from search.where import Where
 
-# Counting a matching row's labels costs some as much as this many words of bitmaps ANDed and counted.
+# Counting a matching row's labels is taken to cost as much as this many words of bitmaps ANDed and counted.
 ROW_COST = 60
 
 

@@ -101,9 +101,12 @@ class Index:
         )
 
     def explain(self, query: Query, sku: str) -> Explanation:
-        """Say why a product is where it is in the results of a query, or why it is not there."""
+        """Say why a product is where it is in the results of a query, or why it is not there.
+
+        The rank is that of the combined distance; probes and the fine step are left aside.
+        """
         self._check(query)
-        snapshot = self.snapshot(query.generation)
+        query, snapshot = query._replace(fine=None, nprobe=None), self.snapshot(query.generation)
         place = snapshot.find([sku])[0]
         if place is None:
             return Explanation(sku, False, False, (), None, None)

@@ -24,6 +24,10 @@ NO_NUMBER = -1  # where a product has no price; prices are whole cents and never
 Halves = npt.NDArray[np.uint16]  # bits of half-precision floats
 
 
+class RepeatedProduct(ValueError):
+    """A table that names a sku twice."""
+
+
 class BadFeatures(ValueError):
     """Float features that are not finite."""
 
@@ -82,13 +86,18 @@ class Names:
         return Names(self.text[places], starts)
 
     def sorted_rows(self) -> Rows:
-        """Rows in the order of their names (by code point, as Python sorts)."""
+        """Rows in the order of their names (by code point, as Python sorts). Raises RepeatedProduct for two of the same."""
         lengths = self.starts[1:] - self.starts[:-1]
         width = -(-max(int(lengths.max(initial=0)), 1) // 8)
         padded = np.zeros((len(self), width * 8), np.uint8)
         inside = np.arange(width * 8) < lengths[:, None]
         padded[inside] = self.text
-        return np.lexsort(padded.view(">u8").astype(np.uint64).T[::-1])
+        words = padded.view(">u8").astype(np.uint64)
+        order = np.lexsort(words.T[::-1])
+        repeated = np.flatnonzero((words[order[1:]] == words[order[:-1]]).all(1))
+        if len(repeated):
+            raise RepeatedProduct(f"{self.take(order[repeated[:1]]).tolist()[0]} is there more than once")
+        return order
 
     def tolist(self) -> list[str]:
         """As strings."""

@@ -17,7 +17,9 @@ from search.codes import Codes
 from search.layer import Layer
 from search.postings import Rows
 
-WORTH = 16_384  # matching rows from which looking at the clusters first can pay
+# Matching rows from which looking at the clusters first pays: of 1M drawn products it leaves 0.4 unread (median), and a search
+# takes 0.77 of the time; in a category of 80,000 it leaves 0.35 unread and takes 1.4 times as long.
+WORTH = 1 << 18
 FIRST = 8  # clusters that are scanned first
 
 

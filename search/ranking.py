@@ -108,8 +108,9 @@ def speaking(labels: Bits, vocabulary: Vocabulary, group: str) -> npt.NDArray[np
     """Which products have any label in `group`; (N,)."""
     start, stop = label_range(vocabulary, group)
     speaks = np.zeros(len(labels), np.bool_)
-    for label in range(start, stop):
-        speaks |= has(labels, label)
+    for word in range(start >> 6, -(-stop // 64)):
+        low, high = max(start - word * 64, 0), min(stop - word * 64, 64)
+        speaks |= (labels[:, word] & np.uint64((1 << high) - (1 << low))) != 0
     return speaks
 
 

@@ -24,7 +24,7 @@ from search.packed import CorruptIndex, OldFormat
 from search.postings import label_words
 from search.segment import write_segment
 
-FLUSHED = 8192  # rows of the journal that become a segment: replaying them takes a reader some tens of milliseconds
+FLUSHED = 8192  # rows of the journal that become a segment: a reader that opens the index replays them
 MANY = 5  # segments from which small ones are merged
 RATIO = 4  # a segment is merged with the newer ones while it is less than so many times as large as they are together
 
@@ -66,11 +66,8 @@ class IndexWriter:
     def __exit__(
         self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._merging is not None:
-            self._merging.join()
-        if self._journal is not None:
-            self._journal.close()
-        self._epoch = self._journal = None
+        self.wait()
+        self._leave()
         self._lock.close()
 
     def apply(
@@ -80,8 +77,8 @@ class IndexWriter:
         """Delete, relabel, then add or replace products, as one durable step; returns the new generation.
 
         fresh: start from nothing. Products to relabel that are not in the index are passed over. Raises CorruptIndex,
-        OldFormat and IndexOutdated when there is nothing sound to build on; WidthMismatch, BadFeatures; NoRoom and OSError
-        when the disk is full, and then nothing has changed.
+        OldFormat and IndexOutdated when there is nothing sound to build on; WidthMismatch, BadFeatures, RepeatedProduct;
+        NoRoom and OSError when the disk is full, and then nothing has changed.
         """
         table = upserts if isinstance(upserts, Table) else table_of(_last_of_each(upserts), self.schema)
         batch = self._batch(table, names_of(deletes), relabels or {})
@@ -169,16 +166,24 @@ class IndexWriter:
             number, generation, segments, journal, self.schema.features, self.schema.vocabulary.fingerprint,
             self.schema.n_bits,
         )  # fmt: skip
-        commit(self.folder, self.disk, manifest)
-        self._follow(manifest)
+        try:
+            commit(self.folder, self.disk, manifest)
+            self._follow(manifest)
+        except (OSError, CorruptIndex):
+            self._leave()  # whether it was committed is read from the disk before anything is written again
+            raise
         forget_older(self.folder, self.disk, manifest, self._being_written)
+
+    def _leave(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self._epoch = self._journal = None
 
     def _follow(self, manifest: Manifest) -> None:
         epoch = Epoch(self.folder, manifest, self.schema, self._epoch)
         epoch.advance()
-        if self._journal is not None:
-            self._journal.close()
-        self._epoch, self._journal = epoch, None
+        self._leave()
+        self._epoch = epoch
 
     def _journaled(self) -> JournalWriter:
         assert self._epoch is not None

@@ -14,7 +14,7 @@ from attributes.vocabulary import Vocabulary
 from search.codes import WidthMismatch
 from search.following import Follower, GenerationGone, IndexOutdated
 from search.index import Index
-from search.layer import BadFeatures, Entry, Schema, table_of
+from search.layer import BadFeatures, Entry, RepeatedProduct, Schema, table_of
 from search.packed import CorruptIndex, OldFormat
 from search.query import Query
 from search.ranking import DEFAULT
@@ -301,3 +301,13 @@ def test_wrong_codes_and_features_are_refused_whole(tmp_path: Path, vocabulary: 
             opened.apply([one._replace(floats=np.array([1, 2, np.nan, 4], np.float32))])
         with pytest.raises(WidthMismatch, match="keeps 4 float features"):
             opened.apply([one])
+
+
+def test_a_table_that_names_a_product_twice_is_refused_whole(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    entries = random_entries(vocabulary, 60)
+    with writer(tmp_path, vocabulary) as opened:
+        opened.apply(entries[:3])
+        with pytest.raises(RepeatedProduct, match=f"{entries[7].sku} is there more than once"):
+            opened.apply(table_of([*entries, entries[7]], schema(vocabulary)))
+        assert opened.apply(entries[3:9]) == 2
+    assert_holds(tmp_path, vocabulary, {e.sku: e for e in entries[:9]})

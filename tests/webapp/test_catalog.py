@@ -311,3 +311,79 @@ def test_people_get_in_by_a_command_with_a_good_password(db: None, monkeypatch: 
     person = User.objects.get(username="anna")
     assert person.has_perm("catalog.change_product")
     assert not person.has_perm("auth.change_user")
+
+
+def test_the_index_is_verified_compacted_backed_up_and_restored(
+    shop: None, tmp_path: Path, product: Product, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from django.core.management import call_command
+
+    call_command("index", "--backup", str(tmp_path / "kept"))
+    assert f"with {N_PRODUCTS} products is in" in capsys.readouterr().out
+    services.publish([product], False)
+    indexing.drain()
+    call_command("index", "--verify")
+    assert f"with {N_PRODUCTS - 1} products is sound" in capsys.readouterr().out
+    call_command("index", "--compact")
+    assert f"{N_PRODUCTS - 1} products in one segment" in capsys.readouterr().out
+    call_command("index", "--restore", str(tmp_path / "kept"))
+    assert "changes since the backup wait" in capsys.readouterr().out
+    assert product.sku in door.engine().index
+    call_command("index")
+    assert product.sku not in door.engine().index
+    assert len(door.engine().index) == N_PRODUCTS - 1
+
+
+def test_damage_of_the_index_is_one_line_and_a_rebuild_mends_it(shop: None, capsys: pytest.CaptureFixture[str]) -> None:
+    from django.core.management import call_command
+
+    call_command("index", "--compact")
+    segment = next(Path(settings.INDEX_DIR).glob("*.hbs"))
+    damaged = bytearray(segment.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    segment.write_bytes(damaged)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        call_command("index", "--verify")
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert segment.name in error
+    assert "Traceback" not in error
+    door.engine().index.reopen()
+    assert indexing.rebuild() == N_PRODUCTS
+    assert len(door.engine().index) == N_PRODUCTS
+
+
+def test_an_index_of_the_old_format_is_made_anew_with_one_line(shop: None, capsys: pytest.CaptureFixture[str]) -> None:
+    from django.core.management import call_command
+
+    folder = Path(settings.INDEX_DIR)
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / "generation-000000009.segment").write_bytes(b"HABRDSH1" + bytes(80))
+    (folder / "CURRENT").write_text("generation-000000009.segment\n")
+    door.engine().index.reopen()
+    call_command("index")
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        "The index has an older format; it is made anew from the catalogue.",
+        f"{N_PRODUCTS} products indexed",
+    ]
+    assert len(door.engine().index) == N_PRODUCTS
+
+
+def test_find_explains_where_a_product_stands(shop: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from django.core.management import call_command
+
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(garment_photo(0))
+    call_command("find", str(photo), "--limit", "3")
+    first = capsys.readouterr().out.splitlines()[2].split()[1]
+    call_command("find", str(photo), "--explain", first)
+    said = capsys.readouterr().out
+    assert f"{first} is number 1, at distance" in said
+    assert "code" in said
+    call_command("find", str(photo), "--explain", first, "--where", "price>=9000")
+    assert "it breaks price>=9000" in capsys.readouterr().out
+    call_command("find", str(photo), "--explain", "nothing-here")
+    assert "is not in the index" in capsys.readouterr().out
