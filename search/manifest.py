@@ -6,6 +6,7 @@ answered a moment ago can still be turned.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,8 +62,10 @@ def read_current(folder: Path) -> Manifest | None:
         name, checksum = said.decode("ascii").removesuffix("\n").split(" ")
     except ValueError as wrong:
         raise CorruptIndex(f"{CURRENT} is damaged: it says {said[:60]!r}") from wrong
-    if said != f"{name} {checksum}\n".encode() or not (name.startswith("epoch-") and name.endswith(".manifest")):
+    if said != f"{name} {checksum}\n".encode() or not re.fullmatch(r"epoch-\d{9}\.manifest", name):
         raise CorruptIndex(f"{CURRENT} is damaged: it says {said[:60]!r}")
+    if not (folder / name).is_file():
+        raise CorruptIndex(f"{CURRENT} names {name}, which is not there")
     manifest, content = read_manifest(folder / name)
     if xxh3_64_hexdigest(content) != checksum:
         raise CorruptIndex(f"{name} is not the one that {CURRENT} means: checksums differ")
