@@ -25,7 +25,8 @@ from webapp.catalog import photos
 from webapp.catalog.labels import effective
 from webapp.catalog.models import Job, Label, OutboxEntry, Product, Source
 
-BATCH = 64  # products that become visible together; some seconds of looking at photos
+BATCH = 8  # products whose photos are looked at before a correction may overtake: about a second
+LONG = 64  # changes that wait from which their progress is shown as a job
 RELABELED = 2000  # products whose photos were seen already: cheap, so many at once
 TILE = (360, 450)  # pixels of a result's picture, 4:5
 
@@ -100,7 +101,7 @@ def run_forever(pause_s: float = 0.5) -> None:
         while True:
             close_old_connections()
             if waiting := pending():
-                job = Job.objects.create(kind="index", n_total=waiting) if waiting > BATCH else None
+                job = Job.objects.create(kind="index", n_total=waiting) if waiting > LONG else None
                 _drain(writer, _noting(job))
                 if job is not None:
                     Job.objects.filter(id=job.id).update(state=Job.State.DONE)
