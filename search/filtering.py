@@ -12,7 +12,7 @@ from search import bitmaps
 from search.epoch import View
 from search.layer import NO_NUMBER, Layer, Schema
 from search.postings import Bits, Rows
-from search.where import Where
+from search.where import BadFilter, Where
 
 # Rows of a price range are set one by one from the sorted prices while they are fewer than 1 in WIDE, else all prices are read.
 WIDE = 16
@@ -48,15 +48,26 @@ class Mask:
 
 
 class Filter:
-    """A where, translated into postings once for all layers. ranges: per number, [low, high] and its row in the table."""
+    """A where, translated into postings once for all layers. ranges: per number, its row in the table and [low, high].
+
+    Raises UnknownAttribute, and BadFilter for a number that the index does not keep.
+    """
 
     def __init__(self, where: Where, schema: Schema) -> None:
         ids = schema.vocabulary.label_ids
-        self.wanted = {
-            group: tuple(tuple(ids[group, value] for value in values) for values in options)
-            for group, options in where.wanted.items()
-        }
-        self.unwanted = {group: tuple(ids[group, v] for v in values) for group, values in where.unwanted.items()}
+        try:
+            self.wanted = {
+                group: tuple(tuple(ids[group, value] for value in values) for values in options)
+                for group, options in where.wanted.items()
+            }
+            self.unwanted = {group: tuple(ids[group, v] for v in values) for group, values in where.unwanted.items()}
+        except KeyError as unknown:
+            schema.vocabulary.check_value(*unknown.args[0])
+            raise
+        if unknown_numbers := set(where.ranges) - set(schema.numbers):
+            raise BadFilter(
+                f"the index keeps no number {min(unknown_numbers)!r}; it keeps: {', '.join(schema.numbers)}"
+            )
         self.ranges = {
             name: (schema.numbers.index(name), NO_NUMBER + 1 if low is None else low, _TOP if high is None else high)
             for name, (low, high) in where.ranges.items()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attributes.vocabulary import Vocabulary
+from attributes.vocabulary import UnknownAttribute, Vocabulary
 from search.certificate import NothingToCertify, certify
 from search.codes import WidthMismatch
 from search.features import Features
@@ -13,7 +13,7 @@ from search.index import Index, UnknownProduct
 from search.layer import BadFeatures, Entry, Schema, table_of
 from search.query import BadPage, Fine, Query
 from search.ranking import CODE_ALONE, BadWeights, Preference, Weights
-from search.where import Where, parse_where
+from search.where import BadFilter, Where, parse_where
 from search.writer import IndexWriter
 from tests.search.catalogue import N_BITS, random_entries, random_features, schema, slow_matches
 
@@ -301,3 +301,12 @@ def test_no_row_is_farther_from_its_centre_than_the_radius(large: Index) -> None
         distances = np.bitwise_count(layer.table.codes[low:high] ^ layer.centres[cluster]).sum(1)
         farthest.append(distances.max())
     np.testing.assert_array_equal(farthest, layer.radii)
+
+
+def test_attributes_and_numbers_that_are_not_there_are_named(index: Index, query: Query) -> None:
+    with pytest.raises(UnknownAttribute, match="colour has no value 'mauve'"):
+        index.search(query._replace(where=Where({"colour": (("mauve",),)})))
+    with pytest.raises(UnknownAttribute, match="no attribute group 'mood'"):
+        index.count(Where({}, {"mood": ("bright",)}))
+    with pytest.raises(BadFilter, match="keeps no number 'stock'; it keeps: price"):
+        index.search(query._replace(where=Where(ranges={"stock": (1, None)})))
