@@ -82,9 +82,10 @@ class Index:
         if query.relax and missing > 0 and filters.groups:
             relaxed = self._near_misses(views, filters, query, missing)
         return Answer(
-            snapshot.generation, total, _skus(views, page), page.distances.tolist(),
-            lambda: self._explained(views, page, query), facets(views, masks, query.where, self.schema)
-            if query.facets else {}, relaxed, n_looked_at / total if total else 1.0,
+            generation=snapshot.generation, total=total, skus=_skus(views, page), distances=page.distances.tolist(),
+            explained=lambda: self._explained(views, page, query),
+            facets=facets(views, masks, query.where, self.schema) if query.facets else {},
+            relaxed=relaxed, looked_at=n_looked_at / total if total else 1.0,
         )  # fmt: skip
 
     def similar(self, sku: str, query: Query) -> Answer:
@@ -233,13 +234,20 @@ def _eligible(snapshot: Snapshot, query: Query) -> list[View]:
     alive = [v.alive.copy() for v in views]
     if query.among is not None:
         alive = [np.zeros_like(a) for a in alive]
-        for place in snapshot.find(query.among):
-            if place is not None:
-                bitmaps.set_rows(alive[place[0]], 0, np.array([place[1]]))
-    for place in snapshot.find(sorted(query.without)):
-        if place is not None:
-            bitmaps.clear_rows(alive[place[0]], 0, np.array([place[1]]))
+        for bits, rows in zip(alive, _rows_by_view(snapshot, query.among), strict=True):
+            bitmaps.set_rows(bits, 0, rows)
+    for bits, rows in zip(alive, _rows_by_view(snapshot, sorted(query.without)), strict=True):
+        bitmaps.clear_rows(bits, 0, rows)
     return [View(v.layer, a, int(bitmaps.count_bits(a))) for v, a in zip(views, alive, strict=True)]
+
+
+def _rows_by_view(snapshot: Snapshot, skus: Sequence[str]) -> list[Rows]:
+    """Per view, the rows of those products that are in it."""
+    rows: list[list[int]] = [[] for _ in snapshot.views]
+    for place in snapshot.find(skus):
+        if place is not None:
+            rows[place[0]].append(place[1])
+    return [np.array(r, np.int64) for r in rows]
 
 
 def _by_sku(views: Sequence[View], masks: Sequence[Mask], query: Query, k: int) -> Found:
