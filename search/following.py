@@ -56,9 +56,8 @@ class Follower:
         epoch = self._epoch
         if epoch is None:
             return Snapshot(0, self.schema, [])
-        if epoch.has_more() and self._lock.acquire(
-            blocking=False
-        ):  # another thread is at it: its result comes a moment later
+        # Where another thread is at it already, its result comes a moment later.
+        if epoch.has_more() and self._lock.acquire(blocking=False):
             try:
                 if epoch is self._epoch:
                     self._keep(epoch.snapshot)
@@ -77,7 +76,13 @@ class Follower:
                 return
             check_fits(manifest, self.schema)
             if self._epoch is None or self._new_bytes(manifest) < BESIDE:
-                self._open(manifest, seen)
+                try:
+                    self._open(manifest, seen)
+                except CorruptIndex:
+                    newer = read_current(self.folder)
+                    if newer is None or newer == manifest:
+                        raise
+                    self._open(newer, seen)  # merged away while it was opened
             elif self._opening is None or not self._opening.is_alive():
                 self._opening = Thread(target=self._open_beside, args=(manifest, seen), daemon=True)
                 self._opening.start()
