@@ -65,6 +65,15 @@ class Delta:
         self._sorted_names, self._order = self._sorted_names[kept], self._order[kept]
         return rows
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything was put or deleted."""
+        return bool(self._n or self.deleted)
+
+    def living(self) -> Table:
+        """The products that have not been replaced or deleted since."""
+        return self.table(np.array(sorted(self.live.values()), np.int64))
+
     def table(self, rows: Rows) -> Table:
         """Some rows."""
         return self._whole().take(rows)

@@ -18,7 +18,7 @@ from search.delta import Delta
 from search.journal import Acknowledged, JournalReader
 from search.layer import Entry, Layer, Names, Schema, Table, names_of
 from search.manifest import Manifest
-from search.postings import Bits, Rows
+from search.postings import Bits, Rows, rows_of
 from search.segment import Segment, open_segment
 
 
@@ -92,15 +92,13 @@ class Epoch:
         if before is not None:
             n_before, (generation, settled) = len(before.segments), before._settled
             if (generation, self.manifest.segments[:n_before]) == (self.manifest.generation, before.manifest.segments):
-                alive, n_kept = list(settled), n_before
+                alive, n_kept = [a.copy() for a in settled], n_before
         alive += [all_rows(len(s)) for s in self.segments[n_kept:]]
         for later in range(max(n_kept, 1), len(self.segments)):
             segment = self.segments[later]
             for names in (segment.layer.table.names, segment.tombstones):
                 for earlier in range(later):
-                    rows = self.segments[earlier].layer.rows_named(names)
-                    alive[earlier] = alive[earlier].copy()
-                    bitmaps.clear_rows(alive[earlier], 0, rows[rows >= 0])
+                    bitmaps.clear_rows(alive[earlier], 0, self.segments[earlier].layer.rows_named(names))
         return alive
 
     def acknowledged(self) -> Acknowledged:
@@ -161,8 +159,7 @@ class Epoch:
 
     def _kill(self, names: Names) -> None:
         for segment, alive in zip(self.segments, self.alive, strict=True):
-            rows = segment.layer.rows_named(names)
-            bitmaps.clear_rows(alive, 0, rows[rows >= 0])
+            bitmaps.clear_rows(alive, 0, segment.layer.rows_named(names))
         bitmaps.clear_rows(self._delta_alive, 0, self.delta.kill(names.tolist()))
 
     def _publish(self) -> Snapshot:
@@ -178,13 +175,6 @@ def all_rows(n: int) -> Bits:
     if n % 64:
         bits[-1] = np.uint64((1 << n % 64) - 1)
     return bits
-
-
-def rows_of(bits: Bits) -> Rows:
-    """The rows that are set, ascending."""
-    rows = np.empty(int(bitmaps.count_bits(bits)), np.int64)
-    bitmaps.rows_of(bits, 0, rows)
-    return rows
 
 
 def living(rows: Rows, alive: Bits) -> Rows:

@@ -11,7 +11,7 @@ import numpy as np
 from search import bitmaps
 from search.epoch import View
 from search.layer import NO_NUMBER, Layer, Schema
-from search.postings import Bits, Rows
+from search.postings import Bits, Rows, rows_of
 from search.where import BadFilter, Where
 
 # Rows of a price range are set one by one from the sorted prices while they are fewer than 1 in WIDE, else all prices are read.
@@ -34,9 +34,7 @@ class Mask:
 
     def rows(self) -> Rows:
         """The rows that match, ascending."""
-        rows = np.empty(self.n, np.int64)
-        bitmaps.rows_of(self.bits, self.first, rows)
-        return rows
+        return rows_of(self.bits, self.first)
 
     def widened(self, first: int, end: int) -> Bits:
         """The same bits in another window, which may be narrower."""

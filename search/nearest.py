@@ -22,9 +22,7 @@ from search.layer import Layer, Schema
 from search.postings import Bits, Rows
 from search.ranking import Preference, Weights, scale, shares
 
-SPLIT = 1 << 17  # rows from which a scan is worth several threads: handing over costs some 50 microseconds
-
-
+SPLIT = 1 << 17  # rows from which a scan is cut for several threads
 ROOM = 3  # times k: rows gathered before they are cut to the k nearest
 
 

@@ -6,7 +6,7 @@ Shapes in this module:
     N  rows      B  words of a bitmap, 64 rows each      L  labels and groups      V  words of a row's label set
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,12 +64,24 @@ def label_words(label_sets: Sequence[Sequence[int]], n_labels: int) -> Bits:
     return words
 
 
+def rows_of(bits: Bits, first: int = 0) -> Rows:
+    """The rows that are set, ascending; bit 0 is row 64 * first."""
+    rows = np.empty(int(bitmaps.count_bits(bits)), np.int64)
+    bitmaps.rows_of(bits, first, rows)
+    return rows
+
+
+def held_between(words: Bits, start: int, stop: int) -> Iterator[tuple[int, Bits]]:
+    """The labels of each row in [start, stop), last word first: the word's place and its bits.  words: (N, V)."""
+    for word in reversed(range(start >> 6, -(-stop // 64))):
+        low, high = max(start - word * 64, 0), min(stop - word * 64, 64)
+        yield word, words[:, word] & np.uint64((1 << high) - (1 << low))
+
+
 def first_label(words: Bits, start: int, stop: int) -> Rows:
     """The lowest label of each row in [start, stop), and `stop` where there is none.  words: (N, V); (N,)."""
     lowest = np.full(len(words), stop, np.int64)
-    for word in reversed(range(start >> 6, -(-stop // 64))):
-        low, high = max(start - word * 64, 0), min(stop - word * 64, 64)
-        held = words[:, word] & np.uint64(((1 << high) - 1) & ~((1 << low) - 1))
+    for word, held in held_between(words, start, stop):
         isolated = held & (~held + np.uint64(1))
         position = np.bitwise_count(isolated - np.uint64(1)).astype(np.int64)
         lowest = np.where(held != 0, word * 64 + position, lowest)
@@ -143,9 +155,7 @@ def build_postings(words: Bits, labels: Labels) -> Postings:
         count = int(bitmaps.count_bits(bits))
         first, end = (int(filled[0]), int(filled[-1]) + 1) if count else (0, 0)
         if count * SPARSE < (end - first) * 64:
-            rows = np.empty(count, np.int64)
-            bitmaps.rows_of(bits, 0, rows)
-            lists.append(rows.astype(np.uint32))
+            lists.append(rows_of(bits).astype(np.uint32))
             table.append((1, 0, at_row, at_row + count))
             at_row += count
         else:

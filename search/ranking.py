@@ -20,7 +20,7 @@ from search.colour import TOTAL
 from search.colour import distance as colour_distance
 from search.features import Features
 from search.layer import Table
-from search.postings import Bits
+from search.postings import Bits, held_between
 
 Integers = npt.NDArray[np.int64]
 
@@ -108,9 +108,8 @@ def speaking(labels: Bits, vocabulary: Vocabulary, group: str) -> npt.NDArray[np
     """Which products have any label in `group`; (N,)."""
     start, stop = label_range(vocabulary, group)
     speaks = np.zeros(len(labels), np.bool_)
-    for word in range(start >> 6, -(-stop // 64)):
-        low, high = max(start - word * 64, 0), min(stop - word * 64, 64)
-        speaks |= (labels[:, word] & np.uint64((1 << high) - (1 << low))) != 0
+    for _, held in held_between(labels, start, stop):
+        speaks |= held != 0
     return speaks
 
 

@@ -104,10 +104,9 @@ def _copied(epoch: Epoch, source: Path, target: Path, number: int, schema: Schem
     for part, segment in enumerate(epoch.segments, 1):
         names.append(segment_name(number, part))
         disk.write_file(target / names[-1], _chunks(source / segment.name))
-    if len(epoch.delta) or epoch.delta.deleted:
+    if epoch.delta.has_changes:
         names.append(segment_name(number, 0))
-        rows = np.array(sorted(epoch.delta.live.values()), np.int64)
-        write_segment(target / names[-1], epoch.delta.table(rows), epoch.delta.tombstones(), schema, disk)
+        write_segment(target / names[-1], epoch.delta.living(), epoch.delta.tombstones(), schema, disk)
     return tuple(names)
 
 

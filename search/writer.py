@@ -11,17 +11,15 @@ from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
 
-import numpy as np
-
 from search.changes import Changes, to_bytes
 from search.durable import Disk
-from search.epoch import Epoch, rows_of
+from search.epoch import Epoch
 from search.following import check_fits
 from search.journal import JournalWriter, create_journal
 from search.layer import Entry, Names, Schema, Table, joined, names_of, table_of
 from search.manifest import Manifest, commit, epochs, forget_older, journal_name, read_current, segment_name
 from search.packed import CorruptIndex, OldFormat
-from search.postings import label_words
+from search.postings import label_words, rows_of
 from search.segment import write_segment
 
 FLUSHED = 8192  # rows of the journal that become a segment: a reader that opens the index replays them
@@ -102,7 +100,7 @@ class IndexWriter:
         self.wait()
         with self._changing:
             epoch = self._opened()
-            if len(epoch.delta) or epoch.delta.deleted:
+            if epoch.delta.has_changes:
                 epoch = self._flush(epoch)
         if len(epoch.segments) > 1 or any(len(s) > epoch.snapshot.n or len(s.tombstones) for s in epoch.segments):
             self._merge(0, len(epoch.segments))
@@ -194,7 +192,7 @@ class IndexWriter:
 
     def _write_large(self, epoch: Epoch, batch: Changes, generation: int) -> None:
         """A batch too large for the journal becomes a segment at once, after what the journal holds."""
-        if len(epoch.delta) or epoch.delta.deleted:
+        if epoch.delta.has_changes:
             epoch = self._flush(epoch)
         table = joined([*epoch.gather(batch), batch.puts])
         number = epoch.manifest.epoch + 1
@@ -202,8 +200,8 @@ class IndexWriter:
 
     def _flush(self, epoch: Epoch) -> Epoch:
         """Make a segment of what the journal holds, and begin a new journal."""
-        number, rows = epoch.manifest.epoch + 1, np.array(sorted(epoch.delta.live.values()), np.int64)
-        written = self._written(number, epoch.delta.table(rows), epoch.delta.tombstones())
+        number = epoch.manifest.epoch + 1
+        written = self._written(number, epoch.delta.living(), epoch.delta.tombstones())
         self._begin(number, epoch.generation, (*epoch.manifest.segments, *written))
         assert self._epoch is not None
         return self._epoch
