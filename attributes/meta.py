@@ -1,10 +1,11 @@
-"""The category that a seller's words name: "brown cardigan worn over a white dress" is a cardigan."""
+"""What a seller's words name: "brown cardigan worn over a white dress" is a cardigan, and it is brown."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from attributes.vocabulary import Vocabulary
+from attributes.vocabulary import Group, Vocabulary
 
 # Words after which a title speaks of something else than the product itself.
 _TURNS = re.compile(
@@ -40,6 +41,39 @@ def named_categories(vocabulary: Vocabulary, title: str, description: str = "") 
     return list(found.values())
 
 
+class NamedValue(NamedTuple):
+    """A value that the words give, and where (characters of the text). main: of the product, not of something on or by it."""
+
+    group: str
+    value: str
+    start: int
+    end: int
+    main: bool
+
+
+def named_values(vocabulary: Vocabulary, title: str, category: str | None = None) -> list[NamedValue]:
+    """Return the attribute values that a title names, each once, the first mention of each in the order of the text.
+
+    With a `category` only the groups that apply to it. Longer names win over shorter ones inside them ("light blue" is
+    not blue) within a group, while one word may speak for several groups ("hoodie" is hooded and has a hood). In a group
+    of one value the first is kept, and what stands after "with" counts where the product's own phrase is silent.
+    """
+    lowered = title.lower().replace("’", "'")
+    if len(lowered) != len(title):
+        lowered = title
+    found: dict[tuple[str, str], NamedValue] = {}
+    for name, group in vocabulary.groups.items():
+        if category is not None and not vocabulary.applies(name, category):
+            continue
+        names = _value_names(group)
+        for i, (start, end) in enumerate(_phrases(lowered)):
+            for value, at, to in _matches(lowered, start, end, names):
+                n_held = sum(held == name for held, _ in found)
+                if n_held < group.max:
+                    found.setdefault((name, value), NamedValue(name, value, at, to, i == 0))
+    return sorted(found.values(), key=lambda v: v.start)
+
+
 def _phrases(text: str) -> list[tuple[int, int]]:
     starts = [0, *(m.end() for m in _TURNS.finditer(text))]
     ends = [*(m.start() for m in _TURNS.finditer(text)), len(text)]
@@ -48,19 +82,23 @@ def _phrases(text: str) -> list[tuple[int, int]]:
 
 def _mentions(vocabulary: Vocabulary, text: str, start: int, end: int) -> list[NamedCategory]:
     """The names in text[start:end], from left to right, longest first where they overlap."""
+    return [NamedCategory(*match) for match in _matches(text, start, end, _names(vocabulary))]
+
+
+def _matches(text: str, start: int, end: int, names: Mapping[str, str]) -> list[tuple[str, int, int]]:
+    """What the names in text[start:end] stand for and where they are, longest first where they overlap."""
     words = list(_WORD.finditer(text, start, end))
-    names = _names(vocabulary)
-    mentions, i = [], 0
+    matches, i = [], 0
     while i < len(words):
         for n in range(min(3, len(words) - i), 0, -1):
-            category = names.get(" ".join(w.group() for w in words[i : i + n]))
-            if category is not None:
-                mentions.append(NamedCategory(category, words[i].start(), words[i + n - 1].end()))
+            meant = names.get(" ".join(w.group() for w in words[i : i + n]))
+            if meant is not None:
+                matches.append((meant, words[i].start(), words[i + n - 1].end()))
                 i += n
                 break
         else:
             i += 1
-    return mentions
+    return matches
 
 
 def _refined(vocabulary: Vocabulary, mention: NamedCategory, text: str) -> NamedCategory:
@@ -85,6 +123,21 @@ def _names(vocabulary: Vocabulary) -> dict[str, str]:
     own = tuple((c.name, (c.name, c.plural)) for c in vocabulary.categories.values())
     synonyms = tuple((c.name, c.synonyms) for c in vocabulary.categories.values())
     return _names_of(own + synonyms)
+
+
+@cache
+def _named_values(values: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, str]:
+    table = {form: value for value, said in reversed(values) for name in said for form in _forms(name)}
+    for _, said in values:
+        for name in said:
+            if name.startswith("-"):
+                table.pop(name[1:], None)
+    return table
+
+
+def _value_names(group: Group) -> dict[str, str]:
+    """Every form of every value's names; "solid" and the like, which nobody writes for it, do no harm."""
+    return _named_values(tuple((value, (value, *group.synonyms.get(value, ()))) for value in group.values))
 
 
 def _forms(name: str) -> list[str]:

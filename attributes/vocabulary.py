@@ -3,11 +3,13 @@
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
 VOCABULARY_FILE = Path(__file__).with_name("vocabulary.toml")
+WORDS_FILE = Path(__file__).with_name("words.toml")
 
 
 class UnknownAttribute(ValueError):
@@ -21,6 +23,7 @@ class Group:
     name: str
     values: tuple[str, ...]
     max: int
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a value: what sellers call it besides
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ def load_vocabulary() -> Vocabulary:
     """Return the shop's vocabulary, read once from vocabulary.toml."""
     with VOCABULARY_FILE.open("rb") as file:
         read = tomllib.load(file)
-    groups = {name: Group(name, tuple(g["values"]), g["max"]) for name, g in read["groups"].items()}
+    with WORDS_FILE.open("rb") as file:
+        said = {group: {v: tuple(words) for v, words in values.items()} for group, values in tomllib.load(file).items()}
+    groups = {name: Group(name, tuple(g["values"]), g["max"], said.get(name, {})) for name, g in read["groups"].items()}
     categories = {
         name: Category(
             name=name,

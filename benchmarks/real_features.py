@@ -14,6 +14,7 @@ from attributes.report import fail
 from attributes.vocabulary import load_vocabulary
 from recognition.images import BadImage
 from recognition.recognizer import SERVED, Recognizer
+from recognition.runtime import Runtime
 from search.features import Extractor
 from search.gallery import extract
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        recognizer = Recognizer.load(SERVED, load_vocabulary(), 1)
+        recognizer = Recognizer.load(SERVED, load_vocabulary(), Runtime.named("auto", 1))
         garments = read_garments(arguments.data, recognizer.vocabulary)
         items = extract(garments, recognizer, Extractor(recognizer))
     except (BadDataFolder, BadImage) as wrong:

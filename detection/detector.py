@@ -15,7 +15,9 @@ from detection.guidance import Found, rejected_unless
 from detection.second_opinion import second_opinion
 from recognition.cards import Card, read_card
 from recognition.images import Pixels
-from recognition.recognizer import Recognizer, open_session
+from recognition.looks import Looks
+from recognition.recognizer import Recognizer
+from recognition.runtime import Runtime
 
 WEIGHTS = Path(__file__).with_name("weights")
 SERVED = "faster_rcnn"
@@ -25,30 +27,31 @@ class Detector:
     """Finds garments of all categories at once; with a recognizer, the two agree on what each is."""
 
     def __init__(
-        self, vocabulary: Vocabulary, card: Card, threads: int = 2, recognizer: Recognizer | None = None
+        self, vocabulary: Vocabulary, card: Card, runtime: Runtime | None = None, recognizer: Recognizer | None = None
     ) -> None:
         card.check(vocabulary)
         self.recognizer = recognizer
         self.card, self.vocabulary = card, vocabulary
         self.side = int(card.numbers["side"])
-        self._session = open_session(card.file.with_suffix(".onnx"), threads)
+        self._network = (runtime or Runtime.named("auto")).open(card.file.with_suffix(".onnx"))
 
     @classmethod
     def load(
         cls,
         name: str = SERVED,
         vocabulary: Vocabulary | None = None,
-        threads: int = 2,
+        runtime: Runtime | None = None,
         folder: Path = WEIGHTS,
         recognizer: Recognizer | None = None,
     ) -> "Detector":
         """Open the exported detector called `name`. Raises WeightsMismatch, saying what differs."""
-        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), threads, recognizer)  # fmt: skip
+        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), runtime, recognizer)  # fmt: skip
 
-    def find(self, photo: Pixels, guide: str | None = None) -> list[Found]:
+    def find(self, photo: Pixels, guide: str | None = None, looks: Looks | None = None) -> list[Found]:
         """Return the garments in `photo`, best first; of class `guide` only where one is given.
 
-        photo: (H, W, 3). Boxes are in its pixels. Raises UnknownAttribute for a bad guide.
+        photo: (H, W, 3). Boxes are in its pixels. looks: at the same photo, to be used by others too. Raises
+        UnknownAttribute for a bad guide.
         """
         if guide is not None:
             self.vocabulary.check_category(guide)
@@ -57,7 +60,7 @@ class Detector:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         small = Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         pixels = np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1) / 255)
-        boxes, classes, scores = (np.asarray(x) for x in self._session.run(None, {"photo": pixels}))
+        boxes, classes, scores = self._network.run({"photo": pixels})
         boxes = boxes * np.array([width / size[0], height / size[1]] * 2, np.float32)
         names = self.vocabulary.category_names
         found = [
@@ -66,5 +69,5 @@ class Detector:
         ]
         found.sort(key=lambda f: -f.score)
         if self.recognizer is not None:
-            found = second_opinion(self.recognizer, photo, found)
+            found = second_opinion(self.recognizer, looks or self.recognizer.looks(photo), found)
         return rejected_unless(found, guide)

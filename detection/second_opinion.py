@@ -13,7 +13,7 @@ import numpy as np
 
 from attributes.labels import Box
 from detection.guidance import Found
-from recognition.images import Pixels
+from recognition.looks import Looks
 from recognition.recognizer import Recognizer
 
 WEIGHT = 0.35  # of the recognizer's log-probability against the detector's; best mAP@0.5 on val of 0, 0.2, 0.35, 0.5
@@ -22,10 +22,10 @@ N_REGIONS = 12  # regions looked at for one photo
 SAME_REGION = 0.8  # IoU from which detections share one look
 
 
-def second_opinion(recognizer: Recognizer, photo: Pixels, found: Sequence[Found]) -> list[Found]:
+def second_opinion(recognizer: Recognizer, looks: Looks, found: Sequence[Found]) -> list[Found]:
     """Return the detections with scores that both models agree on, best first; boxes and classes stay.
 
-    photo: (H, W, 3).  found: best first.
+    looks: at the photo.  found: best first.
     """
     regions: list[Box] = []
     region_of: dict[int, int] = {}
@@ -40,7 +40,7 @@ def second_opinion(recognizer: Recognizer, photo: Pixels, found: Sequence[Found]
             region_of[i] = near
     if not regions:
         return list(found)
-    probabilities = recognizer.category_probabilities(photo, regions)  # (R, K)
+    probabilities = recognizer.category_probabilities(looks.once(regions))  # (R, K)
     ids = {name: i for i, name in enumerate(recognizer.vocabulary.category_names)}
     judged = [
         one._replace(score=_joined(one.score, probabilities[region_of[i], ids[one.category]]))

@@ -14,7 +14,7 @@ from attributes.report import fail, positive
 from attributes.vocabulary import load_vocabulary
 from detection.dataset import Scene, SceneChanges, load_scenes, training_batches
 from detection.faster_rcnn import SIDE, make_faster_rcnn
-from recognition.backbones import MissingWeights
+from recognition.cards import MissingWeights
 from recognition.checkpoints import load_checkpoint, log_line, save_checkpoint, save_weights
 from recognition.optimization import bf16, keep_freed_memory, make_optimizer, optimize, rate_at
 

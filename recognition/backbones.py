@@ -1,4 +1,4 @@
-"""Encoders behind one face: a batch of squared crops becomes pooled activations of two depths.
+"""Encoders behind one face: a batch of squared crops becomes maps of two depths.
 
 Shapes in this module:
     B  photos          S  side of a squared crop in pixels
@@ -6,7 +6,6 @@ Shapes in this module:
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torchvision
@@ -14,35 +13,20 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recognition.cards import MissingWeights
 from recognition.resception import ResCeption
 
 MOBILENET_FROZEN = 4  # first blocks kept as ImageNet left them: strides 2 and 4, whose maps are the largest
 
 
-class MissingWeights(FileNotFoundError):
-    """Starting weights that are not where they were said to be."""
-
-
-class Activations(NamedTuple):
-    """Pooled activations of a crop. pooled: (B, C), the last map; middle: (B, M), a map half way down."""
-
-    pooled: Tensor
-    middle: Tensor
-
-
 class Encoder(nn.Module):
-    """A convolutional network whose maps are averaged over the crop."""
+    """A convolutional network that gives maps of two depths."""
 
     n_channels: int
     n_middle: int
 
-    def forward(self, photos: Tensor) -> Activations:
-        """photos: (B, 3, S, S) in [-1, 1]."""
-        middle, last = self.maps(photos)
-        return Activations(last.mean((2, 3)), middle.mean((2, 3)))
-
     def maps(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        """The middle and the last map, (B, M, S', S') and (B, C, S'', S'')."""
+        """photos: (B, 3, S, S) in [-1, 1].  Returns the middle and the last map, (B, M, S', S') and (B, C, S'', S'')."""
         raise TypeError(f"{type(self).__name__} does not say its maps")
 
 

@@ -13,6 +13,10 @@ class WeightsMismatch(ValueError):
     """Weights that are missing, damaged, or belong to another vocabulary or model."""
 
 
+class MissingWeights(FileNotFoundError):
+    """Starting weights that are not where they were said to be."""
+
+
 @dataclass(frozen=True)
 class Card:
     """What a weights file says of itself: `text` for words, `numbers` for figures, `lists` for rows of figures."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -46,14 +47,35 @@ def save_weights(model: nn.Module, file: Path) -> None:
     file.with_suffix(".tmp").rename(file)
 
 
-def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary) -> None:
-    """Read weights into `model`. Raises WeightsMismatch when vocabulary or names differ, saying what."""
+def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary, grow: bool = False) -> None:
+    """Read weights into `model`. Raises WeightsMismatch when vocabulary or names differ, saying what.
+
+    With `grow` the model may have parts that the file lacks, which stay as they start, and may read more columns than
+    the file has, which start at zero: a model trained before such a part was added is trained on.
+    """
     card = read_card(file.with_suffix(".toml"))
     card.check(vocabulary)
-    tensors = {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
-    missing, unknown = model.load_state_dict(tensors, strict=False)
+    try:
+        tensors = {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
+    except (OSError, SafetensorError) as wrong:
+        raise WeightsMismatch(f"{file.name} is missing or damaged: {wrong}") from wrong
+    if grow:
+        for name, own in model.state_dict().items():
+            tensors[name] = _grown(tensors[name], own) if name in tensors else own
+    try:
+        missing, unknown = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as wrong:
+        raise WeightsMismatch(f"{file.name} does not fit this model: {wrong}") from wrong
     if missing or unknown:
         raise WeightsMismatch(f"{file.name} does not fit this model: lacks {missing[:3]}, has {unknown[:3]} besides")
+
+
+def _grown(read: Tensor, own: Tensor) -> Tensor:
+    if read.shape == own.shape or read.ndim != 2 or read.shape[0] != own.shape[0] or read.shape[1] > own.shape[1]:
+        return read
+    wider = torch.zeros_like(own)
+    wider[:, : read.shape[1]] = read
+    return wider
 
 
 def log_line(file: Path, figures: Mapping[str, Figure]) -> None:

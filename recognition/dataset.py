@@ -21,8 +21,8 @@ from attributes.labels import Garment
 from attributes.report import progress
 from attributes.sequence import END, Grammar, encode
 from recognition.heads import HeadLayout
-from recognition.images import GREY, BadImage, Limits, Pixels, crop, open_photo, square
-from recognition.model import Targets, channels_last
+from recognition.images import GREY, BadImage, Limits, Pixels, crop, open_photo, place, square, turned_size
+from recognition.model import Batch, Targets, channels_last
 
 Crops = npt.NDArray[np.uint8]
 
@@ -36,6 +36,7 @@ class Augmentation:
     shift: float = 0.08  # of the side
     stretch: float = 0.1  # of one side against the other
     light: float = 0.25  # brightness and contrast
+    hidden_place: float = 0.15  # chance that the place of a box is not told
     erase: float = 0.35  # chance of a rectangle being covered
     erased_side: tuple[float, float] = (0.15, 0.4)
 
@@ -108,19 +109,26 @@ def changed(pixels: Pixels, side: int, amount: Augmentation, random: np.random.G
     return out
 
 
-def lit(photos: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Change brightness and contrast of (B, 3, S, S) in [-1, 1] by up to `amount`; hues stay."""
-    n = photos.shape[0]
-    light = (torch.rand(n, 1, 1, 1, generator=generator) * 2 - 1) * amount
-    contrast = 1 + (torch.rand(n, 1, 1, 1, generator=generator) * 2 - 1) * amount
-    return (photos * contrast + light).clamp(-1, 1)
+def lit(photos: Tensor, light: Tensor, contrast: Tensor) -> Tensor:
+    """Change brightness and contrast of (B, 3, S, S) in [-1, 1] by (B,) of each; hues stay."""
+    return (photos * (1 + contrast[:, None, None, None]) + light[:, None, None, None]).clamp(-1, 1)
+
+
+def places_of(garments: Sequence[Garment]) -> npt.NDArray[np.float32]:
+    """Where every garment is in its photo, (N, N_PLACE). Raises BadImage for a photo without a readable header."""
+    sizes: dict[Path, tuple[int, int]] = {}
+    for garment in garments:
+        if garment.photo not in sizes:
+            sizes[garment.photo] = turned_size(garment.photo)
+    return np.stack([place(g.box, *sizes[g.photo]) for g in garments])
 
 
 class Batches:
     """All garments of a split in batches; shuffled and changed for training, in order and whole for evaluation."""
 
     def __init__(self, crops: Crops, garments: Sequence[Garment], grammar: Grammar) -> None:
-        self.crops, self.grammar = crops, grammar
+        self.crops, self.grammar, self.ids = crops, grammar, [g.id for g in garments]
+        self.places = places_of(garments)
         self.sequences = [encode(grammar, g.labels) for g in garments]
         layout = HeadLayout(grammar.vocabulary)
         self.heads = torch.from_numpy(np.stack([layout.targets(g.labels) for g in garments]))
@@ -144,23 +152,31 @@ class Batches:
                 allowed[i, t - 1, self.grammar.allowed(sequence[:t])] = True
         return Targets(tokens, allowed, counted, self.heads[list(at)])
 
-    def training(self, size: int, side: int, amount: Augmentation, seed: int) -> Iterator[tuple[Tensor, Targets]]:
-        """One epoch in the order and with the changes that `seed` gives; a last incomplete batch is dropped."""
-        random = np.random.default_rng(seed)
-        generator = torch.Generator().manual_seed(seed)
-        order = random.permutation(len(self))
+    def order(self, size: int, seed: int) -> list[list[int]]:
+        """The positions of every batch of an epoch in the order that `seed` gives; a last incomplete batch is dropped."""
+        order = np.random.default_rng(seed).permutation(len(self)).tolist()
         size = min(size, len(self))
-        for start in range(0, len(self) - size + 1, size):
-            at = order[start : start + size].tolist()
-            pixels = np.stack([changed(np.asarray(self.crops[i]), side, amount, random) for i in at])
-            yield channels_last(lit(_tensor(pixels), amount.light, generator)), self.targets(at)
+        return [order[start : start + size] for start in range(0, len(self) - size + 1, size)]
 
-    def evaluation(self, size: int, side: int) -> Iterator[tuple[Tensor, Targets]]:
+    def training(self, at: Sequence[int], side: int, amount: Augmentation, seed: int) -> Batch:
+        """The garments at these positions, each changed as `seed` and its own position say, whoever else is with it."""
+        pixels, places, lights = [], self.places[list(at)], []
+        for i, where in zip(at, places, strict=True):
+            random = np.random.default_rng((seed, i))
+            pixels.append(changed(np.asarray(self.crops[i]), side, amount, random))
+            lights.append(random.uniform(-amount.light, amount.light, 2))
+            if random.random() < amount.hidden_place:
+                where[:-1] = 0
+        light = torch.tensor(np.array(lights), dtype=torch.float32)
+        photos = lit(_tensor(np.stack(pixels)), light[:, 0], light[:, 1])
+        return Batch(channels_last(photos), torch.from_numpy(places), self.targets(at))
+
+    def evaluation(self, size: int, side: int) -> Iterator[Batch]:
         """Every garment once, in order, unchanged."""
         for start in range(0, len(self), size):
             at = range(start, min(start + size, len(self)))
             pixels = np.stack([square(np.asarray(self.crops[i]), side) for i in at])
-            yield channels_last(_tensor(pixels)), self.targets(at)
+            yield Batch(channels_last(_tensor(pixels)), torch.from_numpy(self.places[list(at)]), self.targets(at))
 
 
 def _tensor(pixels: Crops) -> Tensor:

@@ -4,7 +4,7 @@ The LSTM's distribution may be joined by the heads' (their weighted geometric me
 log-probability of its label plus that of every label it skips being absent.
 
 Shapes in this module:
-    N  hypotheses      V  tokens of the vocabulary      H  hidden units      C  pooled channels      L  head logits
+    N  hypotheses      V  tokens of the vocabulary      H  hidden units      R  numbers read of a photo      L  head logits
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class Speller(Protocol):
 
     n_hidden: int
 
-    def step(self, tokens: npt.NDArray[np.int64], pooled: Floats, memory: Memory) -> tuple[Floats, Memory]:
-        """tokens: (N,); pooled: (N, C).  Returns logits (N, V) and the next memory."""
+    def step(self, tokens: npt.NDArray[np.int64], read: Floats, memory: Memory) -> tuple[Floats, Memory]:
+        """tokens: (N,); read: (N, R).  Returns logits (N, V) and the next memory."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,16 @@ class Spelling:
 
 
 class Words:
-    """The grammar's masks and the heads' scores for the next token of one photo."""
+    """The grammar's masks and the heads' scores for the next token of one photo.
 
-    def __init__(self, grammar: Grammar, heads: Floats | None = None, weight: float = 0.0) -> None:
+    biases: (n_labels,) nats for saying a label, by which precision is exchanged for recall.
+    """
+
+    def __init__(
+        self, grammar: Grammar, heads: Floats | None = None, weight: float = 0.0, biases: Floats | None = None
+    ) -> None:
         self.grammar = grammar
+        self._biases = np.concatenate([np.zeros(FIRST_LABEL, np.float32), biases]) if biases is not None else None
         self.weight = weight if heads is not None else 0.0
         self._sums: dict[int, Floats] = {}
         if heads is not None:
@@ -62,6 +68,8 @@ class Words:
         if self.weight:
             heads = _log_softmax(self._head_scores(prefix, allowed))
             logp = _log_softmax(np.asarray((logp + self.weight * heads) / (1 + self.weight), np.float32))
+        if self._biases is not None:
+            logp = _log_softmax(logp + self._biases[allowed])
         return allowed, logp
 
     def _head_scores(self, prefix: tuple[int, ...], allowed: npt.NDArray[np.int64]) -> Floats:
@@ -89,17 +97,17 @@ class Words:
 
 
 def beam_search(
-    speller: Speller, pooled: Floats, words: Words, width: int = 1, guide: int | None = None
+    speller: Speller, read: Floats, words: Words, width: int = 1, guide: int | None = None
 ) -> list[Spelling]:
     """Return up to `width` spellings, the likeliest first; width 1 is greedy.
 
-    pooled: (C,).  guide: token of the category that is put in as the first symbol; it adds nothing to logp.
+    read: (R,).  guide: token of the category that is put in as the first symbol; it adds nothing to logp.
     """
     live = [_begun(guide)]
     done: list[Spelling] = []
-    memory = _start(speller, pooled, live, guide)
+    memory = _start(speller, read, live, guide)
     while live:
-        logits, memory = _step(speller, pooled, live, memory)
+        logits, memory = _step(speller, read, live, memory)
         grown: list[tuple[Spelling, int]] = []
         for i, spelling in enumerate(live):
             tokens, logp = words.next_logp(spelling.tokens, logits[i])
@@ -118,13 +126,13 @@ def beam_search(
 
 
 def sample(
-    speller: Speller, pooled: Floats, words: Words, random: np.random.Generator, guide: int | None = None
+    speller: Speller, read: Floats, words: Words, random: np.random.Generator, guide: int | None = None
 ) -> Spelling:
-    """Draw one spelling from the model's distribution.  pooled: (C,)."""
+    """Draw one spelling from the model's distribution.  read: (R,)."""
     spelling = _begun(guide)
-    memory = _start(speller, pooled, [spelling], guide)
+    memory = _start(speller, read, [spelling], guide)
     while spelling.tokens[-1] != END:
-        logits, memory = _step(speller, pooled, [spelling], memory)
+        logits, memory = _step(speller, read, [spelling], memory)
         tokens, logp = words.next_logp(spelling.tokens, logits[0])
         p = np.exp(logp.astype(np.float64))
         j = int(random.choice(len(tokens), p=p / p.sum()))
@@ -132,20 +140,20 @@ def sample(
     return spelling
 
 
-def sequence_logp(speller: Speller, pooled: Floats, words: Words, tokens: list[int], guided: bool = False) -> float:
+def sequence_logp(speller: Speller, read: Floats, words: Words, tokens: list[int], guided: bool = False) -> float:
     """Log-probability in nats of a whole sequence (BEGIN to END); its category not counted when guided."""
     spelling = _begun(tokens[1] if guided else None)
-    memory = _start(speller, pooled, [spelling], tokens[1] if guided else None)
+    memory = _start(speller, read, [spelling], tokens[1] if guided else None)
     for token in tokens[len(spelling.tokens) :]:
-        logits, memory = _step(speller, pooled, [spelling], memory)
+        logits, memory = _step(speller, read, [spelling], memory)
         allowed, logp = words.next_logp(spelling.tokens, logits[0])
         spelling = _grown(spelling, token, float(logp[np.flatnonzero(allowed == token)[0]]))
     return spelling.logp
 
 
-def category_logp(speller: Speller, pooled: Floats, words: Words) -> Floats:
+def category_logp(speller: Speller, read: Floats, words: Words) -> Floats:
     """Log-probability of every category as the first word; (n_categories,)."""
-    logits, _ = _step(speller, pooled, [_begun(None)], _empty(speller, 1))
+    logits, _ = _step(speller, read, [_begun(None)], _empty(speller, 1))
     return words.next_logp((BEGIN,), logits[0])[1]
 
 
@@ -157,16 +165,16 @@ def _empty(speller: Speller, n: int) -> Memory:
     return Memory(np.zeros((n, speller.n_hidden), np.float32), np.zeros((n, speller.n_hidden), np.float32))
 
 
-def _start(speller: Speller, pooled: Floats, live: list[Spelling], guide: int | None) -> Memory:
+def _start(speller: Speller, read: Floats, live: list[Spelling], guide: int | None) -> Memory:
     memory = _empty(speller, len(live))
     if guide is not None:  # the LSTM must have read BEGIN before the guide
-        _, memory = speller.step(np.array([BEGIN]), pooled[None], memory)
+        _, memory = speller.step(np.array([BEGIN]), read[None], memory)
     return memory
 
 
-def _step(speller: Speller, pooled: Floats, live: list[Spelling], memory: Memory) -> tuple[Floats, Memory]:
+def _step(speller: Speller, read: Floats, live: list[Spelling], memory: Memory) -> tuple[Floats, Memory]:
     last = np.array([s.tokens[-1] for s in live], np.int64)
-    return speller.step(last, np.repeat(pooled[None], len(live), 0), memory)
+    return speller.step(last, np.repeat(read[None], len(live), 0), memory)
 
 
 def _grown(spelling: Spelling, token: int, logp: float) -> Spelling:

@@ -84,9 +84,9 @@ def _judge_one(recognizer: Recognizer, garment: Garment, photo: Pixels) -> Judge
     guided = recognizer.read(look, category)
     seen, nll = {}, {}
     for way, guide in ((False, None), (True, recognizer.grammar.token("category", category))):
-        best = beam_search(recognizer.speller, look.pooled, words, recognizer.beam, guide)[0]
+        best = beam_search(recognizer.speller, look.read, words, recognizer.beam, guide)[0]
         seen[way] = recognizer.seen(best, look)
-        nll[way] = -sequence_logp(recognizer.speller, look.pooled, words, tokens, way)
+        nll[way] = -sequence_logp(recognizer.speller, look.read, words, tokens, way)
     return Judged(garment, free, guided, seen, nll, ms)
 
 
@@ -125,6 +125,22 @@ def _category_accuracy(judged: Sequence[Judged], n_first: int = 1) -> float:
         for one in judged
     ]
     return float(np.mean(right))
+
+
+def _by_kind(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """Garments that fill their photo, and garments in a box of a larger scene."""
+    alone = [one for one in judged if one.garment.box is None]
+    return {"alone": alone, "street": [one for one in judged if one.garment.box is not None]}
+
+
+def _of_kind(judged: Sequence[Judged]) -> dict[str, Figure]:
+    free, guided = label_scores(judged, False), label_scores(judged, True)
+    return {
+        "items": len(judged),
+        "category_accuracy": _category_accuracy(judged),
+        **_rates(free),
+        "guided": _rates(guided),
+    }
 
 
 def _intervals(judged: Sequence[Judged], seed: int = 7) -> dict[str, Figure]:
@@ -169,6 +185,7 @@ def figures(judged: Sequence[Judged], weights: str) -> dict[str, Figure]:
         "ece": expected_calibration_error(confidence, right),
         "free_without_category": _rates(label_scores(judged, False, set(load_vocabulary().groups))),
         "groups": {name: {**_rates(s), "support": s.support} for name, s in by_group.items()},
+        "kinds": {kind: _of_kind(some) for kind, some in _by_kind(judged).items() if some},
         "guided": {
             **_rates(guided),
             "nll": float(np.mean([one.nll[True] for one in judged])),

@@ -9,59 +9,56 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from attributes.labels import BadDataFolder, Garment, read_garments
-from attributes.report import fail, positive, progress
+from attributes.report import fail, positive
 from attributes.vocabulary import load_vocabulary
-from recognition.backbones import ENCODERS
-from recognition.calibration import fit
-from recognition.cards import Card, WeightsMismatch, write_card
+from recognition.cards import Card, WeightsMismatch, read_card, write_card
 from recognition.checkpoints import load_weights
-from recognition.dataset import held_out, squared_crops
+from recognition.choosing import better, calibrated, choose, choose_biases, thresholds
+from recognition.dataset import held_out, places_of, squared_crops
 from recognition.decoder import DecoderSize, State
-from recognition.evaluate import Judged, judge, pooled_scores
-from recognition.model import RecognitionModel
+from recognition.images import N_PLACE, normalize
+from recognition.model import RecognitionModel, Seen
 from recognition.onnx_export import to_onnx
+from recognition.quantization import quantize
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
 
-HEADS_WEIGHTS = (0.0, 1.0, 2.0, 4.0)
-BEAMS = (1, 4)
+SEEN = list(Seen._fields)  # names of the encoder's outputs
+N_CALIBRATION = 256  # training crops that the ranges of the 8-bit encoder are taken from
 
 
 class _Encoder(nn.Module):
     def __init__(self, model: RecognitionModel) -> None:
         super().__init__()
-        self.encoder, self.heads = model.encoder, model.heads
+        self.model = model
 
-    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        pooled, middle = self.encoder(photos)
-        return pooled, middle, self.heads(pooled)
+    def forward(self, photos: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        seen, decoder = self.model.see(photos, places), self.model.decoder
+        return seen.pooled, seen.middle, decoder.photo_gates(decoder.look(seen.read)), seen.heads
 
 
 class _Step(nn.Module):
     def __init__(self, model: RecognitionModel) -> None:
         super().__init__()
         self.decoder = model.decoder
+        self.token_gates = nn.Parameter(model.decoder.token_gates().detach(), requires_grad=False)
 
-    def forward(self, tokens: Tensor, pooled: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, state = self.decoder.step(tokens, self.decoder.look(pooled), State(hidden, cell))
+    def forward(self, tokens: Tensor, read: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, state = self.decoder.step_from_gates(self.token_gates[tokens] + read, State(hidden, cell))
         return logits, state.hidden, state.cell
 
 
 def export(model: RecognitionModel, card: Card) -> None:
     """Write encoder and decoder step beside `card`, and the card."""
-    side, n_hidden = int(card.numbers["side"]), int(card.numbers["n_hidden"])
-    batch = {0: "batch"}
-    to_onnx(
-        _Encoder(model), {"photos": torch.zeros(1, 3, side, side)}, ["pooled", "middle", "heads"],
-        dict.fromkeys(("photos", "pooled", "middle", "heads"), batch), card.file.with_suffix(".encoder.onnx"),
-    )  # fmt: skip
+    n_hidden, batch = int(card.numbers["n_hidden"]), {0: "batch"}
+    _export_encoder(model, int(card.numbers["side"]), card.file.with_suffix(".encoder.onnx"))
     step = {
-        "tokens": torch.zeros(1, dtype=torch.int64), "pooled": torch.zeros(1, model.encoder.n_channels),
+        "tokens": torch.zeros(1, dtype=torch.int64), "read": torch.zeros(1, 4 * n_hidden),
         "hidden": torch.zeros(1, n_hidden), "cell": torch.zeros(1, n_hidden),
     }  # fmt: skip
     to_onnx(
@@ -71,55 +68,27 @@ def export(model: RecognitionModel, card: Card) -> None:
     write_card(card)
 
 
+def _export_encoder(model: RecognitionModel, side: int, file: Path, half: bool = True) -> None:
+    inputs = {"photos": torch.zeros(1, 3, side, side), "places": torch.zeros(1, N_PLACE)}
+    to_onnx(_Encoder(model), inputs, SEEN, {name: {0: "batch"} for name in (*inputs, *SEEN)}, file, half)
+
+
+def export_in_8_bits(model: RecognitionModel, card: Card, garments: Sequence[Garment]) -> None:
+    """Write the encoder in 8 bits beside `card`, its ranges taken from the crops of `garments`."""
+    side = int(card.numbers["side"])
+    crops, readable = squared_crops(garments, side)
+    places = places_of([garments[i] for i in readable])
+    starts = range(0, len(crops), 16)
+    batches = ({"photos": normalize(crops[i : i + 16]), "places": places[i : i + 16]} for i in starts)
+    whole = card.file.with_suffix(".whole.onnx")
+    _export_encoder(model, side, whole, half=False)
+    quantize(whole, batches, card.file.with_suffix(".encoder.int8.onnx"))
+    whole.unlink()
+
+
 def fingerprint(file: Path) -> str:
     """12 hex digits over a file: features and indexes carry those of the weights that made them."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-
-
-def thresholds(recognizer: Recognizer, garments: Sequence[Garment]) -> dict[str, tuple[float, ...]]:
-    """Means and medians over training garments of every channel: where the appearance codes cut."""
-    crops, _ = squared_crops(garments, recognizer.side)
-    looks = [recognizer.look_at_square(np.asarray(c)) for c in progress(crops, len(crops), "code thresholds")]
-    return {
-        "pooled_mean": tuple(np.mean([x.pooled for x in looks], 0).tolist()),
-        "pooled_median": tuple(np.median([x.pooled for x in looks], 0).tolist()),
-        "middle_median": tuple(np.median([x.middle for x in looks], 0).tolist()),
-    }
-
-
-def calibrated(recognizer: Recognizer, garments: Sequence[Garment]) -> dict[str, tuple[float, ...]]:
-    """Fit the confidence maps on garments that were kept from training."""
-    judged = judge(recognizer, garments)
-    return {f"calibration_{way}": _fitted(judged, way == "guided") for way in ("free", "guided")}
-
-
-def _fitted(judged: Sequence[Judged], guided: bool) -> tuple[float, ...]:
-    emitted = [pair for one in judged for pair in one.emitted(guided)]
-    seen, right = np.array([e for e, _ in emitted]), np.array([r for _, r in emitted])
-    return fit(seen, right).coefficients
-
-
-def choose(card: Card, garments: Sequence[Garment]) -> Card:
-    """Try one view and two, every beam width and heads' weight on `garments`; keep the best F1 of free reading."""
-    best, kept = -1.0, card
-    for mirror in (0, 1):
-        seeing = Recognizer(load_vocabulary(), _with(card, mirror=mirror))
-        crops, readable = squared_crops(garments, seeing.side)
-        looks = [seeing.look_at_square(np.asarray(c)) for c in crops]
-        for weight in HEADS_WEIGHTS:
-            for beam in BEAMS:
-                tried = _with(card, mirror=mirror, beam=beam, heads_weight=weight)
-                recognizer = Recognizer(load_vocabulary(), tried)
-                read = [set(recognizer.read(look).labels.pairs()) for look in looks]
-                scores = pooled_scores(read, [set(garments[i].labels.pairs()) for i in readable])
-                print(f"{'mirror, ' * mirror}beam {beam}, heads {weight}: {scores.precision:.4f} / {scores.recall:.4f}")
-                if scores.f1 > best + 5e-4:  # the simpler setting comes first and wins near ties
-                    best, kept = scores.f1, tried
-    return kept
-
-
-def _with(card: Card, **numbers: float) -> Card:
-    return replace(card, numbers={**card.numbers, **numbers})
 
 
 def main() -> None:
@@ -130,36 +99,44 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("var/runs"))
     parser.add_argument("--name", default=SERVED, help="name that the weights get")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--encoder", choices=ENCODERS, default="mobilenet_v2")
     parser.add_argument("--side", type=positive, default=192, help="side of the squared crop when served")
     parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
+    parser.add_argument(
+        "--replace-better", action="store_true", help="replace weights of this name that are better on val"
+    )
     arguments = parser.parse_args()
     vocabulary = load_vocabulary()
-    card = Card(
-        arguments.out / f"{arguments.name}.toml",
-        {"vocabulary": vocabulary.fingerprint, "encoder": arguments.encoder,
-         **dict(word.split("=", 1) for word in arguments.told)},
-        {"side": arguments.side, "n_hidden": DecoderSize.n_hidden},
-        {},
-    )  # fmt: skip
+    source = arguments.runs / arguments.run / "best.safetensors"
     try:
         training = read_garments(arguments.data, vocabulary, "train")
         validation = read_garments(arguments.data, vocabulary, "val")
-        model = RecognitionModel(vocabulary, arguments.encoder)
-        source = arguments.runs / arguments.run / "best.safetensors"
-        write_card(replace(card, file=source.with_suffix(".toml")))
+        said = dict(read_card(source.with_suffix(".toml")).text)
+        model = RecognitionModel(vocabulary, said["encoder"])
         load_weights(model, source, vocabulary)
     except (BadDataFolder, WeightsMismatch) as wrong:
         fail(str(wrong))
+    said.update(word.split("=", 1) for word in arguments.told)
+    numbers = {"side": arguments.side, "n_hidden": DecoderSize.n_hidden}
+    card = Card(arguments.out / f"{arguments.name}.toml", said, numbers, {})
     card = replace(card, text={**card.text, "fingerprint": fingerprint(source)})
-    export(model, card)
-    card = choose(card, validation)
-    recognizer = Recognizer(vocabulary, card)
-    kept = [g for g in training if held_out(g)]
-    used = [g for g in training if not held_out(g)][::8]
-    card = replace(card, lists={**calibrated(recognizer, kept), **thresholds(recognizer, used)})
-    write_card(card)
-    shutil.copyfile(source, card.file.with_suffix(".safetensors"))
+    used = [g for g in training if not held_out(g)]
+    with TemporaryDirectory(dir=arguments.out) as aside:  # what serves stays as it is until everything is ready
+        card = replace(card, file=Path(aside) / card.file.name)
+        export(model, card)
+        export_in_8_bits(model, card, used[:: max(1, len(used) // N_CALIBRATION)])
+        card = choose_biases(choose(card, validation), validation)
+        recognizer = Recognizer(vocabulary, card)
+        kept = [g for g in training if held_out(g)]
+        card = replace(card, lists={**card.lists, **calibrated(recognizer, kept), **thresholds(recognizer, used[::8])})
+        write_card(card)
+        shutil.copyfile(source, card.file.with_suffix(".safetensors"))
+        serving = arguments.out / card.file.name
+        if serving.is_file() and not arguments.replace_better and (why := better(serving, card.file, validation)):
+            fail(
+                f"{arguments.name} is kept: on the split val {why} (--replace-better takes the new weights all the same)"
+            )
+        for suffix in (".encoder.onnx", ".encoder.int8.onnx", ".decoder.onnx", ".safetensors", ".toml"):
+            card.file.with_suffix(suffix).replace(serving.with_suffix(suffix))
 
 
 if __name__ == "__main__":

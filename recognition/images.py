@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from attributes.labels import Box
 
@@ -24,6 +24,7 @@ Pixels = npt.NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF")
 CONTEXT = 0.05  # of a box's longer side is added around it (docs/evaluations.md)
 GREY = 127  # fills a squared crop; the middle of the range, 0 after normalizing
+N_PLACE = 5  # numbers of a place
 
 
 class BadImage(ValueError):
@@ -91,6 +92,29 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         paper = Image.new("RGBA", clear.size, "white")
         return Image.alpha_composite(paper, clear).convert("RGB")
     return turned.convert("RGB")
+
+
+def turned_size(file: Path) -> tuple[int, int]:
+    """Height and width of a photo as `open_photo` would return it, from its header. Raises BadImage."""
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, ValueError) as wrong:
+        raise BadImage(f"cannot read {file.name}: {wrong}") from wrong
+    return (width, height) if turn in (5, 6, 7, 8) else (height, width)
+
+
+def place(box: Box | None, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Where a garment is in its photo of `height` x `width` pixels; a mirror image has the same.  Returns (N_PLACE,).
+
+    Whether there is a box, its top, its bottom and its width as shares, and the log of its height to its width.
+    Without a box, or with one round the whole photo, all but the last are 0.
+    """
+    if box is None or box.area >= 0.99 * height * width:
+        return np.array([0, 0, 0, 0, np.log(height / width)], np.float32)
+    tall, wide = max(box.y1 - box.y0, 1.0), max(box.x1 - box.x0, 1.0)
+    return np.array([1, box.y0 / height, box.y1 / height, wide / width, np.log(tall / wide)], np.float32)
 
 
 def full_box(photo: Pixels) -> Box:

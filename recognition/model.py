@@ -1,8 +1,8 @@
-"""The whole recognition network as it is trained: encoder, heads and spelling decoder.
+"""The whole recognition network as it is trained: encoder, neck, heads and spelling decoder.
 
 Shapes in this module:
     B  photos      S  side of a squared crop      T  tokens      V  tokens of the vocabulary
-    C  channels of the pooled activations         L  logits of the heads
+    C, M  channels of the last and the middle map      R  numbers read of a crop      L  logits of the heads
 """
 
 from pathlib import Path
@@ -16,6 +16,8 @@ from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary
 from recognition.backbones import make_encoder
 from recognition.decoder import Decoder, DecoderSize, Heads
+from recognition.heads import HeadLayout
+from recognition.neck import Neck
 
 
 class Targets(NamedTuple):
@@ -28,10 +30,39 @@ class Targets(NamedTuple):
     heads: Tensor
 
 
+class Batch(NamedTuple):
+    """Squared crops (B, 3, S, S) in [-1, 1], where they are in their photos (B, N_PLACE), and what they are."""
+
+    photos: Tensor
+    places: Tensor
+    targets: Targets
+
+
+class Mix(NamedTuple):
+    """Mixup (Zhang et al. 2018): every photo keeps `share` of itself and takes the rest from the one at `order`, (B,)."""
+
+    order: Tensor
+    share: float
+
+    def applied(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The mixed photos and places."""
+        photos, places = (self.share * x + (1 - self.share) * x[self.order] for x in (batch.photos, batch.places))
+        return photos, places
+
+
 class Losses(NamedTuple):
-    """Mean nats a photo: of the label sequence (the paper's loss), and of the heads."""
+    """Nats of every photo, both (B,): of the label sequence (the paper's loss), and of the heads."""
 
     sequence: Tensor
+    heads: Tensor
+
+
+class Seen(NamedTuple):
+    """What the network saw. pooled: (B, C); middle: (B, M); read: (B, R); heads: (B, L) logits."""
+
+    pooled: Tensor
+    middle: Tensor
+    read: Tensor
     heads: Tensor
 
 
@@ -43,17 +74,41 @@ class RecognitionModel(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = make_encoder(encoder, start)
-        self.heads = Heads(self.encoder.n_channels, vocabulary)
-        self.decoder = Decoder(self.encoder.n_channels, Grammar(vocabulary).n_tokens, size or DecoderSize())
+        n_channels, n_middle = self.encoder.n_channels, self.encoder.n_middle
+        layout = HeadLayout(vocabulary)
+        self.neck = Neck(n_channels, n_middle, layout)
+        self.heads = Heads(self.neck.n_read, layout)
+        self.decoder = Decoder(self.neck.n_read, Grammar(vocabulary).n_tokens, size or DecoderSize())
 
-    def losses(self, photos: Tensor, targets: Targets) -> Losses:
-        """photos: (B, 3, S, S) in [-1, 1].  The sequence's negative log-likelihood is taken after the grammar's mask."""
-        pooled = self.encoder(photos).pooled
-        logits = self.decoder(pooled, targets.tokens[:, :-1]).float()
-        logp = functional.log_softmax(logits.masked_fill(~targets.allowed, -1e4), 2)
+    def see(self, photos: Tensor, places: Tensor) -> Seen:
+        """photos: (B, 3, S, S) in [-1, 1]; places: (B, N_PLACE)."""
+        middle, last = self.encoder.maps(photos)
+        read, added = self.neck(photos, places, middle, last)
+        return Seen(last.mean((2, 3)), middle.mean((2, 3)), read, self.heads(read).float() + added)
+
+    def forward(self, batch: Batch, mix: Mix | None = None) -> Losses:
+        """The losses of a batch, of mixed photos against both of their labels."""
+        photos, places = mix.applied(batch) if mix else (batch.photos, batch.places)
+        return self.mixed_losses(self.see(photos, places), batch.targets, mix)
+
+    def mixed_losses(self, seen: Seen, targets: Targets, mix: Mix | None) -> Losses:
+        """What was seen of photos, mixed or not, against their labels."""
+        own = self.losses(seen, targets)
+        if mix is None:
+            return own
+        other = self.losses(seen, Targets(*(t[mix.order] for t in targets)))
+        return Losses(*(mix.share * a + (1 - mix.share) * b for a, b in zip(own, other, strict=True)))
+
+    def losses(self, seen: Seen, targets: Targets) -> Losses:
+        """What was seen against what it should be read as; the sequence's likelihood is taken after the grammar's mask."""
+        logp = self.token_logp(seen, targets)
         picked = logp.gather(2, targets.tokens[:, 1:, None]).squeeze(2)
-        sequence = -(picked * targets.counted).sum(1).mean()
-        return Losses(sequence, self.heads.loss(self.heads(pooled).float(), targets.heads))
+        return Losses(-(picked * targets.counted).sum(1), self.heads.loss(seen.heads, targets.heads))
+
+    def token_logp(self, seen: Seen, targets: Targets) -> Tensor:
+        """Log-probability of every token after the grammar's mask, given those before it, (B, T-1, V)."""
+        logits = self.decoder(seen.read, targets.tokens[:, :-1]).float()
+        return functional.log_softmax(logits.masked_fill(~targets.allowed, -1e4), 2)
 
 
 def n_parameters(model: nn.Module) -> int:

@@ -14,8 +14,8 @@ OPSET = 17
 
 
 def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], dynamic: dict[str, dict[int, str]],
-            file: Path) -> None:  # fmt: skip
-    """Export `module` with its large constants stored as float16: half the size, read back to float32 on load."""
+            file: Path, half: bool = True) -> None:  # fmt: skip
+    """Export `module`, with `half` its large constants as float16: half the size, read back to float32 on load."""
     aside = file.with_suffix(".tmp")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter warns of its own age and of constants that we mean
@@ -25,7 +25,8 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]
         )  # fmt: skip
     model = onnx.load(str(aside))
     merge_pads(model)
-    store_half(model)
+    if half:
+        store_half(model)
     onnx.save(model, str(aside))
     aside.rename(file)
 

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -27,6 +27,24 @@ def keep_freed_memory() -> None:
                 "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # fmt: skip
     if any(name not in os.environ for name in settings):
         os.execve(sys.executable, sys.orig_argv, {**settings, **os.environ})
+
+
+Parameters = tuple[Tensor, ...] | list[Tensor]
+
+
+def moving_average(decay: float) -> Callable[[Parameters, Parameters, Tensor | int], None]:
+    """For AveragedModel: `decay` of the old weights a step, less in the first steps, so that the start is forgotten."""
+
+    @torch.no_grad()
+    def average(averaged: Parameters, current: Parameters, n_averaged: Tensor | int) -> None:
+        old = min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        for kept, now in zip(averaged, current, strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(now, 1 - old)
+            else:
+                kept.copy_(now)
+
+    return average
 
 
 def rate_at(step: int, n_steps: int, warm_up: float) -> float:

@@ -3,6 +3,7 @@
 Shapes in this module:
     H, W  a photo's height and width      S  side of the squared crop
     C  channels of the last map           M  channels of the middle map      L  logits of the heads
+    R  numbers that the speller reads of a crop
 """
 
 from collections.abc import Sequence
@@ -12,28 +13,21 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as pybind
 
 from attributes.labels import Box, Labels
 from attributes.sequence import END, Grammar, decode
 from attributes.vocabulary import Vocabulary, load_vocabulary
+from recognition.batching import SharedBatches
 from recognition.calibration import Calibration, evidence
-from recognition.cards import Card, WeightsMismatch, read_card
-from recognition.decoding import Memory, Spelling, Words, beam_search, category_logp
+from recognition.cards import Card, read_card
+from recognition.decoding import Memory, Speller, Spelling, Words, beam_search, category_logp
 from recognition.heads import Floats, HeadLayout
-from recognition.images import Pixels, crop, normalize, square
+from recognition.images import Pixels, normalize
+from recognition.looks import Look, Looks
+from recognition.runtime import Network, Runtime
 
 WEIGHTS = Path(__file__).with_name("weights")
 SERVED = "mobilenet"  # the model that is better on val (docs/models.md)
-
-
-class Look(NamedTuple):
-    """What the encoder saw of one crop. pooled: (C,); middle: (M,); heads: (L,) logits."""
-
-    pooled: Floats
-    middle: Floats
-    heads: Floats
 
 
 class ReadLabel(NamedTuple):
@@ -63,36 +57,22 @@ class Reading:
 class OnnxSpeller:
     """The exported LSTM step."""
 
-    def __init__(self, file: Path, threads: int, n_hidden: int) -> None:
-        self._session = open_session(file, threads)
+    def __init__(self, network: Network, n_hidden: int) -> None:
+        self._network = network
         self.n_hidden = n_hidden
 
-    def step(self, tokens: npt.NDArray[np.int64], pooled: Floats, memory: Memory) -> tuple[Floats, Memory]:
-        """tokens: (N,); pooled: (N, C).  Returns logits (N, V) and the next memory."""
-        logits, hidden, cell = self._session.run(
-            None, {"tokens": tokens, "pooled": pooled, "hidden": memory.hidden, "cell": memory.cell}
+    def step(self, tokens: npt.NDArray[np.int64], read: Floats, memory: Memory) -> tuple[Floats, Memory]:
+        """tokens: (N,); read: (N, R).  Returns logits (N, V) and the next memory."""
+        logits, hidden, cell = self._network.run(
+            {"tokens": tokens, "read": read, "hidden": memory.hidden, "cell": memory.cell}
         )
-        return np.asarray(logits), Memory(np.asarray(hidden), np.asarray(cell))
-
-
-def open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Open an exported model on the processor. Raises WeightsMismatch for a missing or damaged file."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several processes share the processor
-    if not file.is_file():
-        raise WeightsMismatch(f"no exported model {file.name}")
-    try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except (pybind.Fail, pybind.InvalidProtobuf, pybind.InvalidGraph, pybind.InvalidArgument, RuntimeError) as wrong:
-        raise WeightsMismatch(f"{file.name} is damaged: {wrong}") from wrong
+        return logits, Memory(hidden, cell)
 
 
 class Recognizer:
     """Reads garments as words."""
 
-    def __init__(self, vocabulary: Vocabulary, card: Card, threads: int = 2) -> None:
+    def __init__(self, vocabulary: Vocabulary, card: Card, runtime: Runtime | None = None) -> None:
         card.check(vocabulary)
         self.card, self.vocabulary, self.grammar = card, vocabulary, Grammar(vocabulary)
         self.side = int(card.numbers["side"])
@@ -100,8 +80,14 @@ class Recognizer:
         self.mirror = bool(card.numbers.get("mirror", 0))
         self.heads_weight = card.numbers.get("heads_weight", 0.0)
         self.layout = HeadLayout(vocabulary)
-        self._encoder = open_session(card.file.with_suffix(".encoder.onnx"), threads)
-        self.speller = OnnxSpeller(card.file.with_suffix(".decoder.onnx"), threads, int(card.numbers["n_hidden"]))
+        biases = card.lists.get("label_biases")
+        self._biases = None if biases is None else np.array(biases, np.float32)
+        self.runtime = runtime or Runtime.named("auto")
+        self.encoder: Network = SharedBatches(self.runtime.open(card.file.with_suffix(".encoder.onnx")))
+        speller = Runtime("onnxruntime", "float32", 1)  # a step is too small to share among threads
+        self.speller: Speller = OnnxSpeller(
+            speller.open(card.file.with_suffix(".decoder.onnx")), int(card.numbers["n_hidden"])
+        )
         self._calibrations = {
             guided: Calibration(card.lists[name]) if name in card.lists else Calibration()
             for guided, name in ((False, "calibration_free"), (True, "calibration_guided"))
@@ -109,38 +95,49 @@ class Recognizer:
 
     @classmethod
     def load(
-        cls, name: str = SERVED, vocabulary: Vocabulary | None = None, threads: int = 2, folder: Path = WEIGHTS
+        cls,
+        name: str = SERVED,
+        vocabulary: Vocabulary | None = None,
+        runtime: Runtime | None = None,
+        folder: Path = WEIGHTS,
     ) -> "Recognizer":
         """Open the exported model called `name`. Raises WeightsMismatch, saying what differs."""
-        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), threads)
+        return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), runtime)
+
+    def looks(self, photo: Pixels) -> Looks:
+        """Look at regions of a photo, (H, W, 3), each encoded once."""
+        return Looks(photo, self.side, self.mirror, self.encode)
 
     def look(self, photo: Pixels, box: Box | None = None) -> Look:
         """Encode a garment.  photo: (H, W, 3)."""
-        return self.look_at_square(square(crop(photo, box), self.side))
+        return self.looks(photo).best(box)
 
-    def look_at_square(self, pixels: Pixels) -> Look:
-        """Encode one squared crop, (S, S, 3); where the card says so also its mirror image, and take the mean."""
+    def look_at_square(self, pixels: Pixels, where: Floats) -> Look:
+        """Encode a squared crop, (S, S, 3), at its `place`; where the card says so its mirror image too, and take the mean."""
         views = np.stack([pixels, pixels[:, ::-1]]) if self.mirror else pixels[None]
-        pooled, middle, heads = self._encoder.run(None, {"photos": normalize(views)})
-        return Look(*(np.asarray(seen).mean(0) for seen in (pooled, middle, heads)))
+        seen = self.encode(views, np.repeat(where[None], len(views), 0))
+        return Look(*(np.mean(parts, 0) for parts in zip(*seen, strict=True)))
 
-    def category_probabilities(self, photo: Pixels, boxes: Sequence[Box]) -> Floats:
-        """The heads' probability of every category for several regions of a photo at once; (R, n_categories)."""
-        squares = np.stack([square(crop(photo, box), self.side) for box in boxes])
-        _, _, heads = self._encoder.run(None, {"photos": normalize(squares)})
-        logits = np.asarray(heads)[:, : len(self.vocabulary.categories)]
+    def encode(self, squares: Pixels, places: Floats) -> list[Look]:
+        """Encode (N, S, S, 3) squared crops at their places, (N, N_PLACE), as they are."""
+        seen = self.encoder.run({"photos": normalize(squares), "places": places})
+        return [Look(*parts) for parts in zip(*seen, strict=True)]
+
+    def category_probabilities(self, looks: Sequence[Look]) -> Floats:
+        """The heads' probability of every category for several looks; (R, n_categories)."""
+        logits = np.stack([look.heads[: len(self.vocabulary.categories)] for look in looks])
         exponents = np.exp(logits - logits.max(1, keepdims=True))
         return np.asarray(exponents / exponents.sum(1, keepdims=True), np.float32)
 
     def words(self, look: Look) -> Words:
         """The grammar with this photo's head scores."""
-        return Words(self.grammar, look.heads, self.heads_weight)
+        return Words(self.grammar, look.heads, self.heads_weight, self._biases)
 
     def read(self, look: Look, guide: str | None = None) -> Reading:
         """Spell the labels of what was seen, given its category or not. Raises UnknownAttribute for a bad guide."""
         token = None if guide is None else self.grammar.token("category", guide)
         words = self.words(look)
-        best = beam_search(self.speller, look.pooled, words, self.beam, token)[0]
+        best = beam_search(self.speller, look.read, words, self.beam, token)[0]
         labels = decode(self.grammar, best.tokens)
         calibration = self._calibrations[guide is not None]
         read = tuple(
@@ -153,22 +150,24 @@ class Recognizer:
         """Read a photo, or the garment in `box`, as words; `guide` is its category where that is known."""
         return self.read(self.look(photo, box), guide)
 
+    def category(self, look: Look) -> ReadLabel:
+        """The category alone, which takes one step of the speller."""
+        ranked = self._ranked(look, self.words(look))[0]
+        seen = self._evidence("category", ranked.value, ranked.confidence, look)
+        return ranked._replace(confidence=self._calibrations[False].confidence(seen))
+
     def seen(self, spelling: Spelling, look: Look) -> list[npt.NDArray[np.float64]]:
         """The evidence for each label of a spelling, in its order."""
+        steps = zip(spelling.tokens[1:], spelling.steps, strict=True)
+        return [self._evidence(*self.grammar.label(token), step, look) for token, step in steps if token != END]
+
+    def _evidence(self, group: str, value: str, step: float, look: Look) -> npt.NDArray[np.float64]:
         present, _ = self.layout.log_probabilities(look.heads)
-        rows = []
-        for token, step in zip(spelling.tokens[1:], spelling.steps, strict=True):
-            if token == END:
-                continue
-            group, value = self.grammar.label(token)
-            marginal = float(np.exp(present[self.vocabulary.label_ids[group, value]]))
-            is_category = group == "category"
-            rows.append(
-                evidence(step, marginal, is_category, not is_category and self.vocabulary.groups[group].max > 1)
-            )
-        return rows
+        marginal = float(np.exp(present[self.vocabulary.label_ids[group, value]]))
+        is_category = group == "category"
+        return evidence(step, marginal, is_category, not is_category and self.vocabulary.groups[group].max > 1)
 
     def _ranked(self, look: Look, words: Words) -> tuple[ReadLabel, ...]:
-        p = np.exp(category_logp(self.speller, look.pooled, words))
+        p = np.exp(category_logp(self.speller, look.read, words))
         order = np.argsort(-p, kind="stable")
         return tuple(ReadLabel("category", self.vocabulary.category_names[i], float(p[i])) for i in order)

@@ -9,6 +9,8 @@ Shapes in this module:
     B  photos      S  side of the crop (299 in the papers, any from 75 works)
 """
 
+import os
+import pickle
 from collections.abc import Sequence
 
 import torch
@@ -17,12 +19,17 @@ from torch.nn import functional
 from torchvision.models.inception import (
     BasicConv2d,
     Inception3,
+    Inception_V3_Weights,
     InceptionA,
     InceptionB,
     InceptionC,
     InceptionD,
     InceptionE,
 )
+
+from recognition.cards import MissingWeights
+
+ADDRESS = "HABERDASH_TORCHVISION_WEIGHTS"  # another address of torchvision's file
 
 
 class Stream(nn.Module):
@@ -58,6 +65,21 @@ class ResidualModule(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, sum of the streams' channels, H', W')."""
         return torch.cat([stream(maps) for stream in self.joined], 1)
+
+
+def torchvision_weights(url: str | None = None) -> Inception3:
+    """Download torchvision's Inception-v3 trained on ImageNet. Raises MissingWeights where that cannot be had."""
+    address = url or os.environ.get(ADDRESS) or Inception_V3_Weights.IMAGENET1K_V1.url
+    try:
+        state = torch.hub.load_state_dict_from_url(address, map_location="cpu", progress=False)
+        inception = Inception3(aux_logits=False, init_weights=False)
+        inception.load_state_dict({k: v for k, v in state.items() if not k.startswith("AuxLogits.")})
+    except (OSError, RuntimeError, pickle.UnpicklingError) as wrong:
+        raise MissingWeights(
+            f"torchvision's weights could not be had from {address} ({wrong}); without the internet train from scratch, "
+            f"or set {ADDRESS} to where the file is"
+        ) from wrong
+    return inception
 
 
 def _pooled(convolution: BasicConv2d) -> nn.Module:
@@ -128,6 +150,14 @@ class ResCeption(nn.Module):
         lower = [inception.Mixed_7a, inception.Mixed_7b, inception.Mixed_7c]
         self.upper = nn.Sequential(*stem, *(residual(m) for m in upper))
         self.lower = nn.Sequential(*(residual(m) for m in lower))
+
+    def start_from(self, inception: Inception3) -> None:
+        """Take the convolutions of an Inception-v3 and set every shortcut to zero: at first it is that network."""
+        other = ResCeption(inception)
+        own = self.state_dict()
+        own.update({k: v for k, v in other.state_dict().items() if ".shortcut." not in k})
+        self.load_state_dict(own)
+        self.zero_shortcuts()
 
     def zero_shortcuts(self) -> None:
         """Set every shortcut to zero, so that weights of Inception-v3 keep their meaning."""

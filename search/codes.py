@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition.cards import Card, WeightsMismatch
-from recognition.recognizer import Look
+from recognition.looks import Look
 
 Codes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]

@@ -10,6 +10,7 @@ from attributes.vocabulary import Vocabulary
 from detection.detector import Detector
 from detection.guidance import Found, Origin, Region, choose, shown
 from recognition.images import Pixels, full_box
+from recognition.looks import Look, Looks
 from recognition.recognizer import Reading, Recognizer
 from search.features import Extractor, Features
 from search.index import Index
@@ -40,11 +41,12 @@ class Page(NamedTuple):
 class Seen:
     """What was made of a photo: the garments in it, the region chosen, its words and its features.
 
-    preferences: the labels read, as wishes; a category that was chosen is certain.
+    look: at the region. preferences: the labels read, as wishes; a category that was chosen is certain.
     """
 
     garments: tuple[Found, ...]
     region: Region
+    look: Look
     reading: Reading
     features: Features
     preferences: tuple[Preference, ...]
@@ -71,29 +73,30 @@ class Engine:
         only_region: do not look for other garments when `box` says where to look. Raises BadBox, UnknownAttribute.
         """
         clock = _Clock()
-        garments = [] if box is not None and only_region else self.detector.find(photo)
+        looks = self.recognizer.looks(photo)
+        garments = [] if box is not None and only_region else self.detector.find(photo, looks=looks)
         offered = shown(garments)
         clock.lap("detect")
-        guide = category if category or box else self._guide(photo, offered)
+        guide = category if category or box else self._guide(looks, offered)
         region = _drawn(photo, box, category) if box else choose(garments, guide, self.vocabulary)
-        look = self.recognizer.look(photo, region.box)
+        look = looks.best(region.box)
         reading = self.recognizer.read(look, category)
         clock.lap("describe")
         features = self.extractor.features(photo, region.box, look)
         clock.lap("features")
         ids = self.vocabulary.label_ids
         wishes = tuple(Preference(ids[r.group, r.value], r.confidence) for r in reading.read)
-        return Seen(tuple(offered), region, reading, features, wishes, clock.laps)
+        return Seen(tuple(offered), region, look, reading, features, wishes, clock.laps)
 
-    def _guide(self, photo: Pixels, offered: Sequence[Found]) -> str | None:
+    def _guide(self, looks: Looks, offered: Sequence[Found]) -> str | None:
         """Option 1's category: what the whole photo reads as, where that is sure or was found; else none.
 
         The detector knows street photos and sees bags in a photo of nothing but a pair of shorts; the recognizer knows
         single garments and not streets.
         """
-        read = self.recognizer.describe(photo).read[0]
+        read = self.recognizer.category(looks.best())
         was_found = any(g.category == read.value for g in offered)
-        has_large = any(g.box.area >= LEAST_SHARE * full_box(photo).area for g in offered)
+        has_large = any(g.box.area >= LEAST_SHARE * full_box(looks.photo).area for g in offered)
         return read.value if was_found or not has_large or read.confidence >= SURE else None
 
     def search(self, seen: Seen, where: Where, page: Page) -> Answer:

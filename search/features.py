@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from attributes.labels import Box
 from recognition.images import Pixels, crop
-from recognition.recognizer import Look, Recognizer
+from recognition.looks import Look
+from recognition.recognizer import Recognizer
 from search.codes import CODES, Codes, code_space
 from search.colour import Histogram, histogram
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-workers = 2  # each answers one dear request at a time; the models share the processor's cores
-threads = 4  # cheap requests (pages, pictures) do not wait behind a photo
+workers = 2  # photos that come to one at the same time share its models' batches
+threads = 16  # cheap requests do not wait behind the photos, of which HABERDASH_PHOTO_QUEUE are let in
 worker_class = "gthread"
 timeout = 60
 graceful_timeout = 10

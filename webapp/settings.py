@@ -59,12 +59,14 @@ RECOGNIZER = _text("RECOGNIZER", "mobilenet")
 DETECTOR = _text("DETECTOR", "faster_rcnn")
 WEIGHTS = _text("WEIGHTS", "")  # a folder with other weights than those that ship
 THREADS = _whole("THREADS", os.cpu_count() or 2)
+RUNTIME = _text("RUNTIME", "auto")  # what the models run on; auto takes what this processor does best
 CURRENCY = _text("CURRENCY", "EUR")
 DEMO_LIMIT = _whole("DEMO_LIMIT", 0)  # products of the demo catalogue; 0 for all
 
 # ---- limits for what comes from outside
 PHOTO_MAX_BYTES = _whole("PHOTO_MAX_MB", 20) * 1024 * 1024
 PHOTO_MAX_PIXELS = _whole("PHOTO_MAX_MEGAPIXELS", 50) * 1_000_000
+PHOTO_QUEUE = _whole("PHOTO_QUEUE", 8)  # photos that one process looks at and lets wait at a time
 QUERY_KEPT_S = _whole("QUERY_KEPT_S", 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = PHOTO_MAX_BYTES + 2**20
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20

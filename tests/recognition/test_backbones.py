@@ -9,25 +9,31 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from attributes.vocabulary import Vocabulary
-from recognition.backbones import ENCODERS, MissingWeights, MobileNetV2, PadLikeTensorFlow, make_encoder
+from recognition.backbones import ENCODERS, MobileNetV2, PadLikeTensorFlow, make_encoder
+from recognition.cards import MissingWeights
 from recognition.dataset import lit
+from recognition.heads import HeadLayout
+from recognition.images import N_PLACE
 from recognition.model import RecognitionModel, n_parameters
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_every_encoder_gives_pooled_activations_of_two_depths(name: str) -> None:
+def test_every_encoder_gives_maps_of_two_depths(name: str) -> None:
     encoder = make_encoder(name).eval()
     with torch.no_grad():
-        pooled, middle = encoder(torch.rand(2, 3, 96, 96))
-    assert pooled.shape == (2, encoder.n_channels)
-    assert middle.shape == (2, encoder.n_middle)
+        middle, last = encoder.maps(torch.rand(2, 3, 96, 96))
+    assert last.shape[:2] == (2, encoder.n_channels)
+    assert middle.shape[:2] == (2, encoder.n_middle)
+    assert middle.shape[2] > last.shape[2]
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_can_be_trained_to_spell(name: str, vocabulary: Vocabulary) -> None:
     model = RecognitionModel(vocabulary, name)
     assert n_parameters(model) > 10_000
-    logits = model.decoder(model.encoder(torch.rand(2, 3, 96, 96)).pooled, torch.tensor([[0, 2], [0, 3]]))
+    seen = model.see(torch.rand(2, 3, 96, 96), torch.rand(2, N_PLACE))
+    assert seen.heads.shape == (2, HeadLayout(vocabulary).n_logits)
+    logits = model.decoder(seen.read, torch.tensor([[0, 2], [0, 3]]))
     assert logits.shape == (2, 2, 184)
     logits.sum().backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
@@ -63,13 +69,12 @@ def test_starting_weights_that_are_not_there_are_said(tmp_path: Path) -> None:
 
 def test_the_first_blocks_are_left_as_they_came() -> None:
     encoder = MobileNetV2()
-    encoder(torch.rand(1, 3, 64, 64)).pooled.sum().backward()
+    encoder.maps(torch.rand(1, 3, 64, 64))[1].sum().backward()
     frozen = [p.grad for block in encoder.blocks[:4] for p in block.parameters()]
     assert all(g is None for g in frozen)
 
 
 def test_light_changes_stay_in_range_and_differ_per_photo() -> None:
-    photos = torch.zeros(3, 3, 4, 4)
-    changed = lit(photos, 0.3, torch.Generator().manual_seed(0))
-    assert changed.abs().max() <= 0.3
-    assert len({float(p.mean()) for p in changed}) == 3
+    photos = torch.tensor([-1.0, 0, 1])[:, None, None, None].expand(3, 3, 4, 4)
+    changed = lit(photos, torch.tensor([0.2, -0.1, 0.3]), torch.tensor([0.1, 0.1, 0.1]))
+    assert changed[:, 0, 0, 0].tolist() == pytest.approx([-0.9, -0.1, 1.0])

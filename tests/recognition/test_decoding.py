@@ -30,7 +30,7 @@ class RandomSpeller:
     def __init__(self, seed: int) -> None:
         self.table = np.random.default_rng(seed).normal(0, 1.5, (12, GRAMMAR.n_tokens, GRAMMAR.n_tokens))
 
-    def step(self, tokens: np.ndarray, pooled: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
+    def step(self, tokens: np.ndarray, read: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
         age = memory.hidden[:, 0].astype(int)
         logits = np.stack([self.table[a, t] for a, t in zip(age, tokens, strict=True)]).astype(np.float32)
         return logits, Memory(memory.hidden + 1, memory.cell)

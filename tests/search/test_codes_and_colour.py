@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recognition.cards import Card
-from recognition.recognizer import Look
+from recognition.looks import Look
 from search.codes import WidthMismatch, binarize, code_space, hamming, random_directions
 from search.colour import N_BINS, TOTAL, distance, histogram
 
@@ -31,7 +31,7 @@ def test_codes_of_different_widths_are_not_compared() -> None:
 def test_code_spaces() -> None:
     lists = {"pooled_median": (0.5, -0.5, 0.0), "middle_median": (0.1, 0.2), "pooled_mean": (0.0, 0.0, 0.0)}
     card = Card(Path("a.toml"), {}, {}, lists)
-    look = Look(np.array([1, -1, 0.1], np.float32), np.array([-1, 2], np.float32), np.zeros(1, np.float32))
+    look = Look(np.array([1, -1, 0.1], np.float32), np.array([-1, 2], np.float32), *[np.zeros(1, np.float32)] * 2)
     assert code_space(card, "last-median").encode(look).tolist() == [0b101]
     paper = code_space(card, "two-depths")
     assert paper.n_bits == 5
@@ -47,9 +47,7 @@ def test_projected_codes_estimate_the_angle() -> None:
     for share in (0.0, 0.3, 0.7, 1.0):
         one, noise = random.normal(size=(2, n))
         other = share * one + (1 - share) * noise
-        looks = [
-            Look((v + mean).astype(np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)) for v in (one, other)
-        ]
+        looks = [Look((v + mean).astype(np.float32), *[np.zeros(1, np.float32)] * 3) for v in (one, other)]
         codes = np.stack([space.encode(look) for look in looks])
         cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
         assert hamming(codes[:1], codes[1])[0] / n == pytest.approx(np.arccos(min(cosine, 1)) / np.pi, abs=0.05)

@@ -17,6 +17,7 @@ from search.engine import BadBox
 from search.following import GenerationGone
 from search.index import UnknownProduct
 from search.where import BadFilter
+from webapp.catalog.admission import Busy
 from webapp.catalog.photos import PhotoExpired
 
 # What can go wrong in the rooms below: status and the field that it is about.
@@ -28,16 +29,17 @@ _KNOWN: dict[type[Exception], tuple[int, str]] = {
     UnknownProduct: (404, "sku"),
     PhotoExpired: (404, "query"),
     WeightsMismatch: (503, "model"),
+    Busy: (503, "photo"),
 }
 
 
 class Wrong(exceptions.APIException):
-    """A request whose `field` is wrong."""
+    """A request whose `field` is wrong. wait: seconds that the header Retry-After tells."""
 
     status_code = 400
 
-    def __init__(self, field: str, message: str, status: int = 400) -> None:
-        self.status_code = status
+    def __init__(self, field: str, message: str, status: int = 400, wait: int | None = None) -> None:
+        self.status_code, self.wait = status, wait
         super().__init__({field: [message]})
 
 
@@ -45,7 +47,7 @@ def answer(wrong: Exception, context: Mapping[str, Any]) -> Response | None:
     """Turn any exception into a problem; None (a 500) for what nobody foresaw."""
     for kind, (status, field) in _KNOWN.items():
         if isinstance(wrong, kind):
-            wrong = Wrong(field, str(wrong), status)
+            wrong = Wrong(field, str(wrong), status, getattr(wrong, "wait", None))
     if isinstance(wrong, UnknownAttribute):
         wrong = Wrong(getattr(wrong, "field", "where"), str(wrong))
     if isinstance(wrong, DjangoValidationError):

@@ -15,11 +15,13 @@ from detection.detector import Detector
 from recognition import recognizer as recognition
 from recognition.images import Limits, Pixels
 from recognition.recognizer import Recognizer
+from recognition.runtime import Runtime
 from search.engine import Engine, Seen
 from search.features import Extractor
 from search.index import Index
 from search.layer import Schema
 from search.writer import IndexWriter
+from webapp.catalog.admission import Admission
 
 _opening = Lock()
 
@@ -33,8 +35,9 @@ def vocabulary() -> Vocabulary:
 def _open() -> Engine:
     words = load_vocabulary()
     folder = Path(settings.WEIGHTS) if settings.WEIGHTS else None
-    recognizer = Recognizer.load(settings.RECOGNIZER, words, settings.THREADS, folder or recognition.WEIGHTS)
-    detector = Detector.load(settings.DETECTOR, words, settings.THREADS, folder or detection.WEIGHTS, recognizer)
+    runtime = Runtime.named(settings.RUNTIME, settings.THREADS)
+    recognizer = Recognizer.load(settings.RECOGNIZER, words, runtime, folder or recognition.WEIGHTS)
+    detector = Detector.load(settings.DETECTOR, words, runtime, folder or detection.WEIGHTS, recognizer)
     extractor = Extractor(recognizer)
     index = Index(Path(settings.INDEX_DIR), Schema(words, extractor.space.n_bits, extractor.name))
     return Engine(recognizer, detector, index, extractor)
@@ -57,9 +60,15 @@ def limits() -> Limits:
     return Limits(settings.PHOTO_MAX_BYTES, settings.PHOTO_MAX_PIXELS)
 
 
+@cache
+def _admission() -> Admission:
+    return Admission(settings.PHOTO_QUEUE)
+
+
 @lru_cache(256)
 def _seen(photo_id: UUID, category: str | None, box: Box | None, opened: "_Opened") -> Seen:
-    return engine().see(opened.pixels(), category, box)
+    with _admission().enter():
+        return engine().see(opened.pixels(), category, box)
 
 
 class _Opened:
@@ -78,6 +87,6 @@ class _Opened:
 def see(photo_id: UUID, pixels: Callable[[], Pixels], category: str | None, box: Box | None) -> Seen:
     """What the engine sees in a shopper's photo, remembered: filtering and paging look at a photo once.
 
-    Raises BadBox, UnknownAttribute, and what `pixels` raises.
+    Raises Busy when too many photos are being looked at, BadBox, UnknownAttribute, and what `pixels` raises.
     """
     return _seen(photo_id, category, box, _Opened(pixels))

@@ -5,7 +5,7 @@ Shapes in this module:
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from PIL import Image
 
 from attributes.labels import Box
 from attributes.meta import named_categories
+from recognition.doubts import Doubt, doubts
 from recognition.images import BadImage, Pixels, full_box, open_photo
 from search.engine import Seen
 from search.layer import Entry
@@ -23,7 +24,7 @@ from search.writer import IndexWriter
 from webapp.catalog import engine as door
 from webapp.catalog import photos
 from webapp.catalog.labels import effective
-from webapp.catalog.models import Job, Label, OutboxEntry, Product, Source
+from webapp.catalog.models import Disagreement, Job, Label, OutboxEntry, Product, Source
 
 BATCH = 8  # products whose photos are looked at before a correction may overtake: about a second
 LONG = 64  # changes that wait from which their progress is shown as a job
@@ -172,6 +173,7 @@ def look_at(product: Product) -> None:
     with transaction.atomic():
         Product.objects.bulk_update([product], fields)
         _keep_reading(product, seen)
+        _keep_doubts(product, doubts(engine.recognizer.layout, seen.look, product.title))
 
 
 def _guide(product: Product) -> str | None:
@@ -192,6 +194,13 @@ def _keep_reading(product: Product, seen: Seen) -> None:
         for r in seen.reading.read
     )
     product.__dict__.pop("_prefetched_objects_cache", None)  # what was fetched along is old now
+
+
+def _keep_doubts(product: Product, found: Sequence[Doubt]) -> None:
+    Disagreement.objects.filter(product=product).delete()
+    Disagreement.objects.bulk_create(
+        Disagreement(product=product, group=d.group, said=d.said, shown=d.shown, sure=round(d.sure, 4)) for d in found
+    )
 
 
 def write_tile(product: Product, photo: Pixels, region: Box | None) -> str:

@@ -11,6 +11,7 @@ from attributes.report import fail
 from attributes.vocabulary import UnknownAttribute
 from recognition.cards import WeightsMismatch
 from recognition.images import BadImage
+from recognition.runtime import BadRuntime
 from search.engine import BadBox
 from search.following import IndexOutdated
 from search.index import UnknownProduct
@@ -27,8 +28,8 @@ class Mistake(ValueError):
 
 
 EXPECTED = (
-    BadBox, BadCatalogue, BadDataFolder, BadFilter, BadImage, CorruptIndex, IndexLocked, IndexOutdated, Mistake, NoBackup,
-    NoRoom, OldFormat, UnknownAttribute, UnknownProduct, WeightsMismatch,
+    BadBox, BadCatalogue, BadDataFolder, BadFilter, BadImage, BadRuntime, CorruptIndex, IndexLocked, IndexOutdated, Mistake,
+    NoBackup, NoRoom, OldFormat, UnknownAttribute, UnknownProduct, WeightsMismatch,
 )  # fmt: skip
 
 

@@ -114,6 +114,25 @@ class Label(models.Model):
         return f"{self.group}={self.value or 'none'} ({self.source})"
 
 
+class Disagreement(models.Model):
+    """A value that a product's title says and its photo speaks against; what merchandisers should look at first."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="disagreements")
+    group = models.CharField(max_length=40)
+    said = models.CharField("title says", max_length=40)
+    shown = models.CharField("photo shows", max_length=40, blank=True)
+    sure = models.FloatField(help_text="Probability that the photo does not show what the title says.")
+
+    class Meta:
+        ordering: ClassVar = ["-sure", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["product", "group", "said"], name="one_disagreement_per_value")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group}: the title says {self.said}, the photo shows {self.shown or 'something else'}"
+
+
 class Correction(models.Model):
     """One change of a merchandiser's labels; `before` None: the merchandiser had said nothing of the group."""
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -17,7 +17,7 @@ from attributes.vocabulary import UnknownAttribute
 from webapp.catalog import services
 from webapp.catalog.engine import vocabulary
 from webapp.catalog.labels import effective, said_by
-from webapp.catalog.models import Correction, Label, Product, Source
+from webapp.catalog.models import Correction, Disagreement, Label, Product, Source
 
 N_KEYS = 9  # values that number keys choose
 
@@ -43,14 +43,15 @@ class Row(NamedTuple):
 
 
 def queue() -> QuerySet[Product]:
-    """What to look at first: products that nobody corrected, the model's least sure ones before others."""
+    """What to look at first, of the products that nobody corrected: those whose title and photo disagree, the surest
+    disagreement before others, then those of which the model is least sure."""
     corrected = Label.objects.filter(product=OuterRef("pk"), source=Source.MERCHANDISER)
     unsure = Min("labels__confidence", filter=Q(labels__source=Source.MODEL))
     return (
         Product.objects.exclude(seen_with="")
         .filter(~Exists(corrected))
-        .annotate(unsure=unsure)
-        .order_by("unsure", "pk")
+        .annotate(unsure=unsure, doubt=Max("disagreements__sure"))
+        .order_by(F("doubt").desc(nulls_last=True), "unsure", "pk")
     )
 
 
@@ -75,7 +76,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": product.title, "product": product, "rows": rows(product), "photo": photo_with_region(product),
-        "following": following, "n_today": today.count(), "named": _named(product),
+        "disagreements": _open(product), "following": following, "n_today": today.count(), "named": _named(product),
         "corrections": product.corrections.select_related("who")[:8],
     }  # fmt: skip
     return render(request, "merchandising/desk.html", context)
@@ -138,6 +139,11 @@ def rows(product: Product) -> list[Row]:
         multi = group != "category" and words.groups[group].max > 1
         table.append(Row(group, own[0].source if own else "", values, choices, multi, silent))
     return table
+
+
+def _open(product: Product) -> list[Disagreement]:
+    """The disagreements in groups of which no merchandiser has spoken yet."""
+    return [d for d in product.disagreements.all() if said_by(product, Source.MERCHANDISER, d.group) is None]
 
 
 def photo_with_region(product: Product) -> SafeString:

@@ -16,6 +16,7 @@ from search.engine import BadBox, Page
 from search.index import UnknownProduct
 from search.where import BadFilter, parse_where
 from webapp.catalog import photos, shopping
+from webapp.catalog.admission import Busy
 from webapp.catalog.engine import vocabulary
 from webapp.catalog.indexing import pending
 from webapp.catalog.labels import effective
@@ -98,6 +99,10 @@ def _results(request: HttpRequest, photo: ShopperPhoto | None = None, like: Prod
         return problem(request, f"We do not understand this address: {wrong}.", 400)
     except UnknownProduct:
         return problem(request, "This product is not in search yet; try again in a moment.", 404)
+    except Busy as wrong:
+        answer = problem(request, f"{str(wrong).capitalize()}.", 503)
+        answer["Retry-After"] = str(wrong.wait)
+        return answer
     context = {"page": page, "photo": photo, "like": like}
     return render(request, "storefront/results.html", context)
 
