@@ -91,12 +91,10 @@ class Tiny(Encoder):
 class ResCeptionEncoder(Encoder):
     """ResCeption (SK Planet 2017) behind the face of the encoders."""
 
-    n_channels = 2048
-    n_middle = 768
-
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0, shortcuts: bool = True) -> None:
         super().__init__()
-        self.network = ResCeption()
+        self.network = ResCeption(width=width, shortcuts=shortcuts)
+        self.n_channels, self.n_middle = self.network.n_channels, self.network.n_middle
 
     def maps(self, photos: Tensor) -> tuple[Tensor, Tensor]:
         """The maps after the 17 x 17 modules and after the last module."""

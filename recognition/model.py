@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary
-from recognition.backbones import make_encoder
+from recognition.backbones import Encoder, make_encoder
 from recognition.decoder import Decoder, DecoderSize, Heads
 from recognition.heads import HeadLayout
 from recognition.neck import Neck
@@ -70,10 +70,10 @@ class RecognitionModel(nn.Module):
     """Photo to words."""
 
     def __init__(
-        self, vocabulary: Vocabulary, encoder: str, start: Path | None = None, size: DecoderSize | None = None
+        self, vocabulary: Vocabulary, encoder: str | Encoder, start: Path | None = None, size: DecoderSize | None = None
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder, start)
+        self.encoder = make_encoder(encoder, start) if isinstance(encoder, str) else encoder
         n_channels, n_middle = self.encoder.n_channels, self.encoder.n_middle
         layout = HeadLayout(vocabulary)
         self.neck = Neck(n_channels, n_middle, layout)

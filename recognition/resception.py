@@ -133,12 +133,35 @@ def residual(module: nn.Module) -> nn.Module:
     return module
 
 
-class ResCeption(nn.Module):
-    """Inception-v3's stem and modules in order, every module with its shortcuts."""
+def _as_it_is(module: nn.Module) -> nn.Module:
+    return module
 
-    def __init__(self, inception: Inception3 | None = None) -> None:
+
+def scaled_inception(width: float) -> Inception3:
+    """Inception-v3 whose convolutions have `width` times the channels, rounded to even numbers."""
+    inception = Inception3(aux_logits=False, init_weights=False)
+    for module in [m for m in inception.modules() if isinstance(m, BasicConv2d)]:
+        old = module.conv
+        n_out = max(2, 2 * round(old.out_channels * width / 2))
+        module.conv = nn.LazyConv2d(n_out, old.kernel_size, old.stride, old.padding, bias=False)
+        module.bn = nn.BatchNorm2d(n_out, eps=0.001)
+    inception.fc = nn.Identity()
+    with torch.no_grad():  # the numbers of input channels follow from what is joined
+        inception.eval()(torch.zeros(1, 3, 107, 107))
+    return inception.train()
+
+
+class ResCeption(nn.Module):
+    """Inception-v3's stem and modules in order, every module with its shortcuts.
+
+    width: of the network's channels against the published ones. shortcuts: without them it is plain Inception-v3.
+    """
+
+    def __init__(self, inception: Inception3 | None = None, width: float = 1.0, shortcuts: bool = True) -> None:
         super().__init__()
-        inception = inception or Inception3(aux_logits=False, init_weights=False)
+        if inception is None:
+            inception = Inception3(aux_logits=False, init_weights=False) if width == 1 else scaled_inception(width)
+        with_shortcuts = residual if shortcuts else _as_it_is
         stem = [
             inception.Conv2d_1a_3x3, inception.Conv2d_2a_3x3, inception.Conv2d_2b_3x3, inception.maxpool1,
             inception.Conv2d_3b_1x1, inception.Conv2d_4a_3x3, inception.maxpool2,
@@ -148,8 +171,12 @@ class ResCeption(nn.Module):
             inception.Mixed_6b, inception.Mixed_6c, inception.Mixed_6d, inception.Mixed_6e,
         ]  # fmt: skip
         lower = [inception.Mixed_7a, inception.Mixed_7b, inception.Mixed_7c]
-        self.upper = nn.Sequential(*stem, *(residual(m) for m in upper))
-        self.lower = nn.Sequential(*(residual(m) for m in lower))
+        self.upper = nn.Sequential(*stem, *(with_shortcuts(m) for m in upper))
+        self.lower = nn.Sequential(*(with_shortcuts(m) for m in lower))
+        with torch.no_grad():
+            middle, last = self.eval().maps(torch.zeros(1, 3, 107, 107))
+        self.train()
+        self.n_middle, self.n_channels = middle.shape[1], last.shape[1]
 
     def start_from(self, inception: Inception3) -> None:
         """Take the convolutions of an Inception-v3 and set every shortcut to zero: at first it is that network."""
