@@ -27,7 +27,7 @@ from recognition.evaluate import pooled_scores
 from recognition.images import crop, open_photo, place, square
 from recognition.model import RecognitionModel
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
-from recognition.runtime import ENGINES, PRECISIONS, Arrays, BadRuntime, Runtime
+from recognition.runtime import ENGINES, PRECISIONS, Arrays, BadRuntime, Runtime, multiplies_bfloat16
 from search.features import Extractor
 
 N_TIMED = 60  # garments whose times are taken
@@ -77,11 +77,11 @@ def in_torch(name: str, threads: int) -> Recognizer:
     return recognizer
 
 
-def whole_way(recognizer: Recognizer, garment: Garment) -> tuple[Labels, npt.NDArray[np.uint64]]:
+def whole_way(recognizer: Recognizer, extractor: Extractor, garment: Garment) -> tuple[Labels, npt.NDArray[np.uint64]]:
     """From a file's bytes to words and the code."""
     photo = open_photo(garment.photo)
     look = recognizer.look(photo, garment.box)
-    return recognizer.read(look).labels, Extractor(recognizer).features(photo, garment.box, look).code
+    return recognizer.read(look).labels, extractor.features(photo, garment.box, look).code
 
 
 def median_ms(action: Callable[[Any], object], on: Sequence[Any]) -> float:
@@ -96,7 +96,7 @@ def median_ms(action: Callable[[Any], object], on: Sequence[Any]) -> float:
     return float(np.median(took))
 
 
-def times(recognizer: Recognizer, garments: Sequence[Garment]) -> dict[str, Figure]:
+def times(recognizer: Recognizer, extractor: Extractor, garments: Sequence[Garment]) -> dict[str, Figure]:
     """Milliseconds a garment."""
     opened = [(open_photo(g.photo), g.box) for g in garments]
     squares = np.stack([square(crop(*one), recognizer.side) for one in opened])
@@ -106,7 +106,7 @@ def times(recognizer: Recognizer, garments: Sequence[Garment]) -> dict[str, Figu
     return {
         "encode_ms": median_ms(lambda one: recognizer.encode(*one), singles),
         "in_16_ms": median_ms(lambda one: recognizer.encode(*one), larges * 3) / LARGE,
-        "described_ms": median_ms(lambda garment: whole_way(recognizer, garment), garments),
+        "described_ms": median_ms(lambda garment: whole_way(recognizer, extractor, garment), garments),
     }
 
 
@@ -136,8 +136,12 @@ def accuracy(read: Read, garments: Sequence[Garment]) -> dict[str, Figure]:
 
 def names_of_runtimes() -> list[str]:
     """All that can run here."""
-    pairs = [f"{engine}-{precision}" for engine in ENGINES for precision in PRECISIONS]
-    return [name for name in pairs if name != "onnxruntime-bfloat16"]
+    names = [f"{engine}-{precision}" for engine in ENGINES for precision in PRECISIONS]
+    return [
+        name
+        for name in names
+        if not name.endswith("bfloat16") or (name.startswith("openvino") and multiplies_bfloat16())
+    ]
 
 
 def main() -> None:
@@ -156,13 +160,14 @@ def main() -> None:
         garments = [garments[i] for i in evenly(len(garments), arguments.limit)]
         timed = [garments[i] for i in evenly(len(garments), N_TIMED)]
         torchs = in_torch(arguments.weights, arguments.threads)
-        rows: dict[str, dict[str, Figure]] = {"torch-float32": times(torchs, timed)}
-        reference = [whole_way(torchs, g) for g in progress(garments, len(garments), "torch")]
+        extractor = Extractor(torchs)
+        rows: dict[str, dict[str, Figure]] = {"torch-float32": times(torchs, extractor, timed)}
+        reference = [whole_way(torchs, extractor, g) for g in progress(garments, len(garments), "torch")]
         rows["torch-float32"].update(accuracy(reference, garments))
         for name in arguments.runtimes:
             ours = Recognizer.load(arguments.weights, runtime=Runtime.named(name, arguments.threads))
-            row = times(ours, timed)
-            read = [whole_way(ours, g) for g in progress(garments, len(garments), name)]
+            row = times(ours, extractor, timed)
+            read = [whole_way(ours, extractor, g) for g in progress(garments, len(garments), name)]
             share = float(str(row["described_ms"])) / float(str(rows["torch-float32"]["described_ms"]))
             rows[name] = {**row, "of_torch": share, **accuracy(read, garments),
                           "same": same_singles(read, reference), "bits": differing_bits(read, reference)}  # fmt: skip

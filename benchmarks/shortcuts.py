@@ -23,10 +23,11 @@ from attributes.labels import BadDataFolder
 from attributes.report import Figure, fail, positive, write_figures
 from attributes.vocabulary import Vocabulary, load_vocabulary
 from recognition.backbones import ResCeptionEncoder
+from recognition.dataset import Batches
 from recognition.model import RecognitionModel
 from recognition.optimization import keep_freed_memory
 from recognition.resception import ResCeption
-from recognition.train import Batches, Recipe, load_splits, train
+from recognition.train import Recipe, load_splits, train
 
 ARMS = ("plain", "shortcuts", "widened")
 RATES = (5e-4, 1e-3, 2e-3)
@@ -42,7 +43,7 @@ def multiplications(network: nn.Module, side: int) -> int:
         nonlocal total
         total += out[0].numel() * module.weight[0].numel()
 
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]  # type: ignore[arg-type]
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
     with torch.no_grad():
         network.eval()(torch.zeros(1, 3, side, side))
     for hook in hooks:

@@ -18,7 +18,7 @@ from recognition.recognizer import Recognizer
 
 WEIGHT = 0.35  # of the recognizer's log-probability against the detector's; best mAP@0.5 on val of 0, 0.2, 0.35, 0.5
 LEAST = 0.03  # detections below this are left as they are: they cost time and change little
-N_REGIONS = 12  # regions looked at for one photo
+N_REGIONS = 8  # regions looked at for one photo; with 12 the mAP on val is 0.489, with 8 0.493
 SAME_REGION = 0.8  # IoU from which detections share one look
 
 
@@ -40,7 +40,7 @@ def second_opinion(recognizer: Recognizer, looks: Looks, found: Sequence[Found])
             region_of[i] = near
     if not regions:
         return list(found)
-    probabilities = recognizer.category_probabilities(looks.once(regions))  # (R, K)
+    probabilities = recognizer.category_probabilities(looks.glances(regions))  # (R, K)
     ids = {name: i for i, name in enumerate(recognizer.vocabulary.category_names)}
     judged = [
         one._replace(score=_joined(one.score, probabilities[region_of[i], ids[one.category]]))

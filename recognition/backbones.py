@@ -105,7 +105,8 @@ def make_encoder(name: str, weights: Path | None = None) -> Encoder:
     """Return the encoder called `name`, from `weights` where it can start from any. Raises KeyError, MissingWeights."""
     if name == "mobilenet_v2":
         return MobileNetV2(weights)
-    return {"tiny": Tiny, "resception": ResCeptionEncoder}[name]()
+    others: dict[str, type[Encoder]] = {"tiny": Tiny, "resception": ResCeptionEncoder}
+    return others[name]()
 
 
 ENCODERS = ("mobilenet_v2", "tiny", "resception")

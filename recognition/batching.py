@@ -67,9 +67,14 @@ class SharedBatches:
     def _taken(self) -> list[_Job]:
         """The next jobs in order, at least one, at most as many photos as fit."""
         taken = [self._waiting.popleft()]
-        while self._waiting and sum(job.n for job in taken) + self._waiting[0].n <= self._largest:
+        while self._waiting and self._fits(self._waiting[0], taken):
             taken.append(self._waiting.popleft())
         return taken
+
+    def _fits(self, job: _Job, taken: list[_Job]) -> bool:
+        """Whether a job may join: there is room, and its photos have the same size."""
+        alike = all(value.shape[1:] == taken[0].inputs[name].shape[1:] for name, value in job.inputs.items())
+        return alike and sum(one.n for one in taken) + job.n <= self._largest
 
     def _run(self, jobs: list[_Job]) -> None:
         try:

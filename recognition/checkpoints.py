@@ -5,7 +5,8 @@ Every file is written aside, synced and renamed, so that a crash leaves the last
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,15 +19,33 @@ from attributes.vocabulary import Vocabulary
 from recognition.cards import WeightsMismatch, read_card
 
 
+class NotSaved(OSError):
+    """What could not be written; the file of before is as it was."""
+
+
 def save_checkpoint(file: Path, state: Mapping[str, object]) -> None:
-    """Write a training state (model, optimizer, epoch ...) durably."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".tmp")
-    with aside.open("wb") as opened:
+    """Write a training state (model, optimizer, epoch ...) durably. Raises NotSaved."""
+    with _aside(file) as aside, aside.open("wb") as opened:
         torch.save(dict(state), opened)
         opened.flush()
         os.fsync(opened.fileno())
-    aside.rename(file)
+
+
+@contextmanager
+def _aside(file: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `file` when everything went well."""
+    aside = file.with_suffix(".tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.rename(file)
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as wrong:  # torch and safetensors tell of a full disk in their own ways
+        aside.unlink(missing_ok=True)
+        raise NotSaved(f"{file} could not be written, what was there is kept: {wrong}") from wrong
 
 
 def load_checkpoint(file: Path) -> dict[str, object] | None:
@@ -38,13 +57,12 @@ def load_checkpoint(file: Path) -> dict[str, object] | None:
 
 
 def save_weights(model: nn.Module, file: Path) -> None:
-    """Write a model's parameters as float16 safetensors."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Write a model's parameters as float16 safetensors. Raises NotSaved."""
     tensors: dict[str, Tensor] = {
         k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in model.state_dict().items()
     }
-    save_file(tensors, file.with_suffix(".tmp"))
-    file.with_suffix(".tmp").rename(file)
+    with _aside(file) as aside:
+        save_file(tensors, aside)
 
 
 def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary, grow: bool = False) -> None:

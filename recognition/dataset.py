@@ -130,6 +130,7 @@ class Batches:
         self.crops, self.grammar, self.ids = crops, grammar, [g.id for g in garments]
         self.places = places_of(garments)
         self.sequences = [encode(grammar, g.labels) for g in garments]
+        self._allowed = [self._masks(sequence) for sequence in self.sequences]
         layout = HeadLayout(grammar.vocabulary)
         self.heads = torch.from_numpy(np.stack([layout.targets(g.labels) for g in garments]))
 
@@ -144,13 +145,20 @@ class Batches:
         allowed = torch.zeros(len(at), longest - 1, self.grammar.n_tokens, dtype=torch.bool)
         counted = torch.zeros(len(at), longest - 1)
         allowed[:, :, END] = True
-        for i, sequence in enumerate(sequences):
+        for i, (j, sequence) in enumerate(zip(at, sequences, strict=True)):
             tokens[i, : len(sequence)] = torch.tensor(sequence)
             counted[i, : len(sequence) - 1] = 1
-            for t in range(1, len(sequence)):
-                allowed[i, t - 1] = False
-                allowed[i, t - 1, self.grammar.allowed(sequence[:t])] = True
+            allowed[i, : len(sequence) - 1] = torch.from_numpy(
+                np.unpackbits(self._allowed[j], 1, self.grammar.n_tokens)
+            ).bool()
         return Targets(tokens, allowed, counted, self.heads[list(at)])
+
+    def _masks(self, sequence: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Which tokens the grammar allows at every step, (T-1, V) in packed bits: asked anew every epoch it takes long."""
+        masks = np.zeros((len(sequence) - 1, self.grammar.n_tokens), np.bool_)
+        for t in range(1, len(sequence)):
+            masks[t - 1, self.grammar.allowed(sequence[:t])] = True
+        return np.packbits(masks, 1)
 
     def order(self, size: int, seed: int) -> list[list[int]]:
         """The positions of every batch of an epoch in the order that `seed` gives; a last incomplete batch is dropped."""

@@ -28,38 +28,41 @@ class Look(NamedTuple):
 Encode = Callable[[Pixels, Floats], list[Look]]  # squares (N, S, S, 3) and places (N, N_PLACE) to what is seen of each
 
 
+class View(NamedTuple):
+    """One way to look at a region: None is the whole photo."""
+
+    box: Box | None
+    side: int
+    mirrored: bool = False
+
+
 class Looks:
-    """Looks at the regions of one photo, (H, W, 3)."""
+    """Looks at the regions of one photo, (H, W, 3): glances at small crops, and looks at what is to be read."""
 
-    def __init__(self, photo: Pixels, side: int, mirror: bool, encode: Encode) -> None:
+    def __init__(self, photo: Pixels, sides: tuple[int, int], mirror: bool, encode: Encode) -> None:
         self.photo = photo
-        self._side, self._mirror, self._encode = side, mirror, encode
-        self._squares: dict[Box | None, Pixels] = {}
-        self._seen: dict[tuple[Box | None, bool], Look] = {}
+        self._small, self._side = sides
+        self._mirror, self._encode = mirror, encode
+        self._seen: dict[View, Look] = {}
 
-    def once(self, boxes: Sequence[Box | None]) -> list[Look]:
-        """One view of every region; None is the whole photo."""
-        return self._views([(self._named(box), False) for box in boxes])
+    def glances(self, boxes: Sequence[Box | None]) -> list[Look]:
+        """One small view of every region, for a first opinion of many."""
+        return self._views([View(self._named(box), self._small) for box in boxes])
 
     def best(self, box: Box | None = None) -> Look:
         """A region as it is read: the mean of its view and its mirror image's where the model is better with both."""
-        views = self._views(
-            [(self._named(box), mirrored) for mirrored in ((False, True) if self._mirror else (False,))]
-        )
+        ways = (False, True) if self._mirror else (False,)
+        views = self._views([View(self._named(box), self._side, mirrored) for mirrored in ways])
         return Look(*(np.mean(parts, 0) for parts in zip(*views, strict=True)))
 
     def _named(self, box: Box | None) -> Box | None:
         return None if box == full_box(self.photo) else box
 
-    def _views(self, wanted: list[tuple[Box | None, bool]]) -> list[Look]:
+    def _views(self, wanted: list[View]) -> list[Look]:
         missing = [view for view in dict.fromkeys(wanted) if view not in self._seen]
         if missing:
-            squares = np.stack([self._square(box)[:, :: -1 if mirrored else 1] for box, mirrored in missing])
-            places = np.stack([place(box, *self.photo.shape[:2]) for box, _ in missing])
-            self._seen.update(zip(missing, self._encode(squares, places), strict=True))
+            squares = {key: square(crop(self.photo, key[0]), key[1]) for key in {(v.box, v.side) for v in missing}}
+            pixels = np.stack([squares[v.box, v.side][:, :: -1 if v.mirrored else 1] for v in missing])
+            places = np.stack([place(v.box, *self.photo.shape[:2]) for v in missing])
+            self._seen.update(zip(missing, self._encode(pixels, places), strict=True))
         return [self._seen[view] for view in wanted]
-
-    def _square(self, box: Box | None) -> Pixels:
-        if box not in self._squares:
-            self._squares[box] = square(crop(self.photo, box), self._side)
-        return self._squares[box]

@@ -76,6 +76,7 @@ class Recognizer:
         card.check(vocabulary)
         self.card, self.vocabulary, self.grammar = card, vocabulary, Grammar(vocabulary)
         self.side = int(card.numbers["side"])
+        self.small = int(card.numbers.get("small_side", self.side))
         self.beam = int(card.numbers.get("beam", 1))
         self.mirror = bool(card.numbers.get("mirror", 0))
         self.heads_weight = card.numbers.get("heads_weight", 0.0)
@@ -106,7 +107,7 @@ class Recognizer:
 
     def looks(self, photo: Pixels) -> Looks:
         """Look at regions of a photo, (H, W, 3), each encoded once."""
-        return Looks(photo, self.side, self.mirror, self.encode)
+        return Looks(photo, (self.small, self.side), self.mirror, self.encode)
 
     def look(self, photo: Pixels, box: Box | None = None) -> Look:
         """Encode a garment.  photo: (H, W, 3)."""

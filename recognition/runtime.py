@@ -20,6 +20,9 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("float32", "bfloat16", "int8")
+# What "auto" takes. With AMX openvino-bfloat16 is a fifth faster, but says 1.9 % of the single labels otherwise than
+# float32 and costs the detector 1.9 points of mAP on val; without AMX nothing beats this (docs/models.md).
+BEST = ("onnxruntime", "float32")
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # what is not in 8 bits stays float32
 
 
@@ -52,7 +55,7 @@ class Runtime:
         """Read "auto" or ENGINE-PRECISION. Raises BadRuntime, saying what there is."""
         n = threads or os.cpu_count() or 2
         if name == "auto":
-            return fastest_here(n)
+            return cls(*BEST, n)
         engine, _, precision = name.partition("-")
         if engine not in ENGINES or precision not in PRECISIONS:
             raise BadRuntime(
@@ -60,6 +63,8 @@ class Runtime:
             )
         if (engine, precision) == ("onnxruntime", "bfloat16"):
             raise BadRuntime("ONNX Runtime multiplies no bfloat16 on a processor; take openvino-bfloat16")
+        if precision == "bfloat16" and not multiplies_bfloat16():
+            raise BadRuntime("this processor has no instructions for bfloat16; take openvino-float32 or auto")
         return cls(engine, precision, n)
 
     def open(self, file: Path) -> Network:
@@ -84,11 +89,6 @@ class Runtime:
 def multiplies_bfloat16() -> bool:
     """Whether the processor has instructions for bfloat16 (AMX, AVX-512 BF16); others emulate it slowly."""
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def fastest_here(threads: int) -> Runtime:
-    """The best runtime for this processor by benchmarks.serving (docs/models.md)."""
-    return Runtime("openvino", "bfloat16" if multiplies_bfloat16() else "float32", threads)
 
 
 class _OnnxRuntime:

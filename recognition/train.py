@@ -24,7 +24,7 @@ from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary, load_vocabulary
 from recognition.backbones import ENCODERS, ResCeptionEncoder
 from recognition.cards import Card, MissingWeights, WeightsMismatch, read_card, write_card
-from recognition.checkpoints import load_checkpoint, load_weights, log_line, save_checkpoint, save_weights
+from recognition.checkpoints import NotSaved, load_checkpoint, load_weights, log_line, save_checkpoint, save_weights
 from recognition.dataset import Augmentation, Batches, held_out, squared_crops
 from recognition.distillation import Student, Teachers
 from recognition.model import Batch, Mix, RecognitionModel
@@ -59,7 +59,7 @@ class Recipe:
     clip: float = 5.0  # norm of the gradient
     patience: int = 6  # epochs without a better validation loss until the run stops
     average: float = 0.998  # of the old in the moving average of the weights, a step
-    mixup: float = 0.0  # share of the batches that are mixed, not in the last stage
+    mixup: float = 0.0  # share of the batches that are mixed
     mixed_share: float = 0.4  # both parameters of the Beta distribution of a mixed photo's own share
     seed: int = 7
     changes: Augmentation = field(default_factory=Augmentation)
@@ -80,7 +80,7 @@ class Recipe:
     def mix(self, epoch: int, step: int, size: int) -> Mix | None:
         """How this step's photos are mixed, if they are; the same for every process."""
         random = np.random.default_rng((self.seed, epoch, step))
-        if epoch >= self.epochs - self.stages[-1][0] or random.random() >= self.mixup:
+        if random.random() >= self.mixup:
             return None
         return Mix(torch.arange(size).flip(0), float(random.beta(self.mixed_share, self.mixed_share)))
 
@@ -261,6 +261,9 @@ def main() -> None:
     parser.add_argument("--stages", type=parse_stages, default=Recipe.stages, help="EPOCHS@SIDE,... (10@160,3@192)")
     parser.add_argument("--teachers", nargs="*", default=[], metavar="NAME", help="runs, or shipped, to learn from")
     parser.add_argument("--mixup", type=float, default=Recipe.mixup, help="share of the batches that are mixed")
+    parser.add_argument(
+        "--light", type=float, default=Augmentation.light, help="how far brightness and contrast are turned"
+    )
     parser.add_argument("--runs", type=Path, default=Path("var/runs"), help="where checkpoints and logs go")
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="processor threads")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
@@ -285,9 +288,13 @@ def main() -> None:
         said = {"vocabulary": vocabulary.fingerprint, "encoder": arguments.encoder}
         write_card(Card(run / "best.toml", said, {}, {}))
     recipe = Recipe(
-        arguments.stages, rate=arguments.rate, new_rate=arguments.new_rate, seed=arguments.seed, mixup=arguments.mixup
-    )
-    best = train(model, batches[0], batches[1], recipe, run, workers, teachers)
+        arguments.stages, rate=arguments.rate, new_rate=arguments.new_rate, seed=arguments.seed, mixup=arguments.mixup,
+        changes=Augmentation(light=arguments.light),
+    )  # fmt: skip
+    try:
+        best = train(model, batches[0], batches[1], recipe, run, workers, teachers)
+    except (Diverged, NotSaved) as wrong:
+        fail(str(wrong))
     if workers.first:
         print(f"best validation loss {best:.3f}; export it with python -m recognition.export --run {arguments.name}")
     workers.leave()

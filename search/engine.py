@@ -94,7 +94,7 @@ class Engine:
         The detector knows street photos and sees bags in a photo of nothing but a pair of shorts; the recognizer knows
         single garments and not streets.
         """
-        read = self.recognizer.category(looks.best())
+        read = self.recognizer.category(looks.glances([None])[0])
         was_found = any(g.category == read.value for g in offered)
         has_large = any(g.box.area >= LEAST_SHARE * full_box(looks.photo).area for g in offered)
         return read.value if was_found or not has_large or read.confidence >= SURE else None

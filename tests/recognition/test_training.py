@@ -1,6 +1,9 @@
 """Training, resuming, exporting and judging a tiny model on drawn garments."""
 
 import json
+import resource
+import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,24 +12,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from attributes.labels import read_garments
 from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary
 from recognition.cards import Card, WeightsMismatch, read_card, write_card
-from recognition.checkpoints import load_weights
-from recognition.choosing import calibrated, thresholds
-from recognition.dataset import Augmentation, Batches, changed, squared_crops
+from recognition.checkpoints import NotSaved, load_checkpoint, load_weights, save_checkpoint, save_weights
+from recognition.choosing import better, calibrated, choose_biases, free_f1, thresholds
+from recognition.dataset import Augmentation, Batches, changed, held_out, squared_crops
 from recognition.decoder import State
 from recognition.decoding import Memory
 from recognition.distillation import Student, Teachers
 from recognition.evaluate import figures, judge
-from recognition.export import export, fingerprint
+from recognition.export import export, export_in_8_bits, fingerprint
+from recognition.failures import confident_mistakes, confusions, write_report
+from recognition.images import open_photo
 from recognition.model import Mix, RecognitionModel
 from recognition.optimization import Diverged, make_optimizer, optimize, rate_at
 from recognition.recognizer import Recognizer
 from recognition.runtime import Runtime
-from recognition.train import Recipe, train
+from recognition.train import Recipe, load_splits, train
 
 SIDE = 64
 MILD = Augmentation(turn_degrees=3, scale=(0.95, 1.1), shift=0.03, stretch=0.03, light=0.1, erase=0)
@@ -150,6 +156,61 @@ def test_two_processes_learn_as_one_does(tmp_path: Path, drawn: Path) -> None:
     np.testing.assert_allclose(curve(tmp_path / "one"), curve(tmp_path / "two"), rtol=0.1)
 
 
+def test_better_weights_are_not_replaced_by_worse_ones(
+    recognizer: Recognizer, trained: Path, drawn: Path, vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    torch.manual_seed(9)
+    untrained = RecognitionModel(vocabulary, "tiny")
+    card = replace(recognizer.card, file=tmp_path / "tiny.toml")
+    export(untrained, card)
+    garments = read_garments(drawn, vocabulary, "val")[::8]
+    assert "with what serves" in better(trained / "tiny.toml", card.file, garments)
+    assert better(card.file, trained / "tiny.toml", garments) == ""
+    (tmp_path / "tiny.encoder.onnx").write_bytes(b"damaged")
+    assert better(card.file, trained / "tiny.toml", garments) == ""
+
+
+def test_biases_only_ever_raise_f1(recognizer: Recognizer, drawn: Path, vocabulary: Vocabulary) -> None:
+    garments = read_garments(drawn, vocabulary, "val")[::8]
+    before, chosen = replace(recognizer.card, lists={}), choose_biases(recognizer.card, garments)
+    plain, tuned = (free_f1(judge(Recognizer(vocabulary, card), garments)) for card in (before, chosen))
+    assert tuned >= plain - 1e-9
+    biases = dict(zip(vocabulary.labels, chosen.lists["label_biases"], strict=True))
+    for group in vocabulary.groups:
+        assert len({biases[group, value] for value in vocabulary.values(group)}) == 1
+    assert all(biases["category", value] == 0 for value in vocabulary.category_names)
+
+
+def test_eight_bits_read_nearly_as_thirty_two(
+    recognizer: Recognizer, trained: Path, drawn: Path, vocabulary: Vocabulary
+) -> None:
+    model = RecognitionModel(vocabulary, "tiny")
+    load_weights(model, trained / "best.safetensors", vocabulary)
+    garments = read_garments(drawn, vocabulary, "train")[::8]
+    export_in_8_bits(model, recognizer.card, garments)
+    small = Recognizer(vocabulary, recognizer.card, Runtime("onnxruntime", "int8"))
+    for garment in read_garments(drawn, vocabulary, "val")[::16]:
+        photo = open_photo(garment.photo)
+        ours, theirs = (r.look(photo, garment.box).heads for r in (small, recognizer))
+        assert np.corrcoef(ours, theirs)[0, 1] > 0.98
+
+
+def test_the_failure_report_shows_what_is_wrong(
+    recognizer: Recognizer, drawn: Path, vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    judged = judge(recognizer, read_garments(drawn, vocabulary, "val")[::2])
+    write_report(judged, tmp_path)
+    mistakes = confident_mistakes(judged)
+    assert [m.confidence for m in mistakes] == sorted([m.confidence for m in mistakes], reverse=True)
+    for mistake in mistakes:
+        assert mistake.read not in mistake.true
+        assert (mistake.group, mistake.read) not in mistake.judged.true
+    assert len((tmp_path / "mistakes.csv").read_text().splitlines()) == len(mistakes) + 1
+    assert sum(n for _, n in confusions(judged)) == sum(j.free.category != j.garment.labels.category for j in judged)
+    with Image.open(tmp_path / "mistakes.png") as sheet:
+        assert sheet.width == 1800
+
+
 def test_a_student_learns_what_its_teacher_thinks(
     trained: Path, vocabulary: Vocabulary, batches: tuple[Batches, Batches]
 ) -> None:
@@ -178,6 +239,59 @@ def test_a_loss_that_is_not_finite_stops_the_run(vocabulary: Vocabulary) -> None
     optimizer = make_optimizer(model, model.encoder, 1e-3, 1e-3, 0.01)
     with pytest.raises(Diverged, match="not finite"):
         optimize(model, optimizer, torch.tensor(float("nan"), requires_grad=True), 1.0, 5.0)
+
+
+def test_the_batch_whose_loss_is_not_finite_is_named(
+    vocabulary: Vocabulary, batches: tuple[Batches, Batches], tmp_path: Path
+) -> None:
+    model = RecognitionModel(vocabulary, "tiny")
+    torch.nn.init.constant_(model.heads.out.bias, float("inf"))
+    with pytest.raises(Diverged, match=rf"epoch 1, batch 1: .*{batches[0].ids[0][:1]}"):
+        train(model, batches[0], batches[1], RECIPE, tmp_path)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    """The limit on a file's size stands for the full disk: both end a write in the middle."""
+    file = tmp_path / "checkpoint.pt"
+    save_checkpoint(file, {"epoch": 1, "model": torch.zeros(10)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        with pytest.raises(NotSaved, match="what was there is kept"):
+            save_checkpoint(file, {"epoch": 2, "model": torch.zeros(1_000_000)})
+        with pytest.raises(NotSaved):
+            save_weights(torch.nn.Linear(1000, 1000), tmp_path / "best.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, kept)
+    state = load_checkpoint(file)
+    assert state is not None
+    assert state["epoch"] == 1
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_truncated_training_weights_are_refused(trained: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    (tmp_path / "best.toml").write_bytes((trained / "best.toml").read_bytes())
+    (tmp_path / "best.safetensors").write_bytes((trained / "best.safetensors").read_bytes()[:-1000])
+    with pytest.raises(WeightsMismatch, match="damaged"):
+        load_weights(RecognitionModel(vocabulary, "tiny"), tmp_path / "best.safetensors", vocabulary)
+    with pytest.raises(WeightsMismatch, match="does not fit"):
+        load_weights(RecognitionModel(vocabulary, "mobilenet_v2"), trained / "best.safetensors", vocabulary)
+
+
+def test_unreadable_photos_are_named_counted_and_skipped(
+    drawn: Path, vocabulary: Vocabulary, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(drawn, tmp_path / "data")
+    spoilt = [g for g in read_garments(tmp_path / "data", vocabulary, "train") if not held_out(g)][:3]
+    for garment in spoilt:
+        garment.photo.write_bytes(garment.photo.read_bytes()[:100])
+    training, _ = load_splits(tmp_path / "data", vocabulary, tmp_path / "runs")
+    said = capfd.readouterr().out
+    assert not set(training.ids) & {g.id for g in spoilt}
+    assert all(f"left out {g.photo.name}" in said for g in spoilt)
+    assert f"3 of {len(training) + 3} garments are left out" in said
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
