@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument(
         "--small-side", type=positive, default=SMALL_SIDE, help="side of a crop that is only glanced at"
     )
+    parser.add_argument("--int8", action="store_true", help="write the encoder in 8 bits too")
     parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
     parser.add_argument(
         "--replace-better", action="store_true", help="replace weights of this name that are better on val"
@@ -128,7 +129,8 @@ def main() -> None:
     with TemporaryDirectory(dir=arguments.out) as aside:  # what serves stays as it is until everything is ready
         card = replace(card, file=Path(aside) / card.file.name)
         export(model, card)
-        export_in_8_bits(model, card, used[:: max(1, len(used) // N_CALIBRATION)])
+        if arguments.int8:
+            export_in_8_bits(model, card, used[:: max(1, len(used) // N_CALIBRATION)])
         card = choose_biases(choose(card, validation), validation)
         recognizer = Recognizer(vocabulary, card)
         kept = [g for g in training if held_out(g)]
@@ -141,7 +143,10 @@ def main() -> None:
                 f"{arguments.name} is kept: on the split val {why} (--replace-better takes the new weights all the same)"
             )
         for suffix in (".encoder.onnx", ".encoder.int8.onnx", ".decoder.onnx", ".safetensors", ".toml"):
-            card.file.with_suffix(suffix).replace(serving.with_suffix(suffix))
+            if card.file.with_suffix(suffix).is_file():
+                card.file.with_suffix(suffix).replace(serving.with_suffix(suffix))
+            else:
+                serving.with_suffix(suffix).unlink(missing_ok=True)  # 8 bits of other weights
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from attributes.sequence import END, Grammar, decode
 from attributes.vocabulary import Vocabulary, load_vocabulary
 from recognition.batching import SharedBatches
 from recognition.calibration import Calibration, evidence
-from recognition.cards import Card, read_card
+from recognition.cards import Card, WeightsMismatch, read_card
 from recognition.decoding import Memory, Speller, Spelling, Words, beam_search, category_logp
 from recognition.heads import Floats, HeadLayout
 from recognition.images import Pixels, normalize
@@ -84,6 +84,10 @@ class Recognizer:
         biases = card.lists.get("label_biases")
         self._biases = None if biases is None else np.array(biases, np.float32)
         self.runtime = runtime or Runtime.named("auto")
+        if self.runtime.precision == "int8" and not card.file.with_suffix(".encoder.int8.onnx").is_file():
+            raise WeightsMismatch(
+                f"{card.file.stem} has no weights in 8 bits; recognition.export writes them with --int8"
+            )
         self.encoder: Network = SharedBatches(self.runtime.open(card.file.with_suffix(".encoder.onnx")))
         speller = Runtime("onnxruntime", "float32", 1)  # a step is too small to share among threads
         self.speller: Speller = OnnxSpeller(

@@ -113,7 +113,7 @@ def _views(photo: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([pixels, pixels[:, ::-1]]), np.stack([place(box, *photo.shape[:2])] * 2)
 
 
-@pytest.mark.parametrize("name", ["openvino-float32", "openvino-bfloat16", "onnxruntime-float32", "openvino-int8"])
+@pytest.mark.parametrize("name", ["openvino-float32", "openvino-bfloat16", "onnxruntime-float32"])
 def test_every_runtime_reads_nearly_the_same(name: str, vocabulary: Vocabulary) -> None:
     if name == "openvino-bfloat16" and not multiplies_bfloat16():
         with pytest.raises(BadRuntime, match="no instructions"):
@@ -122,7 +122,7 @@ def test_every_runtime_reads_nearly_the_same(name: str, vocabulary: Vocabulary) 
     photo, marked = draw_scene(vocabulary, 5, 240, 360)
     true = Recognizer.load(runtime=Runtime("onnxruntime", "float32", 1)).look(photo, marked[0].box)
     ours = Recognizer.load(runtime=Runtime.named(name, 1)).look(photo, marked[0].box)
-    assert np.corrcoef(ours.heads, true.heads)[0, 1] > (0.95 if name.endswith("int8") else 0.995)
+    assert np.corrcoef(ours.heads, true.heads)[0, 1] > 0.995
     assert ours.pooled.shape == true.pooled.shape
 
 

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         if options["compact"] or options["restore"]:
             self._put_in_order(options["restore"])
             return
-        if indexing.forget_old_format():
+        if not options["rebuild"] and indexing.forget_old_format():
             self.stdout.write("The index has an older format; it is made anew from the catalogue.")
         line = progress_line("indexed")
         n = indexing.rebuild(line) if options["rebuild"] else 0
