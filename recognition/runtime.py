@@ -20,8 +20,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("float32", "bfloat16", "int8")
-# What "auto" takes. With AMX openvino-bfloat16 is a fifth faster, but says 1.9 % of the single labels otherwise than
-# float32 and costs the detector 1.9 points of mAP on val; without AMX nothing beats this (docs/models.md).
+# What "auto" takes. With AMX openvino-bfloat16 is faster (25.9 ms a garment against 30.8), but says 1.9 % of the single
+# labels otherwise than float32 and costs the detector 1.9 points of mAP on val (docs/models.md).
 BEST = ("onnxruntime", "float32")
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # what is not in 8 bits stays float32
 
