@@ -25,24 +25,22 @@ def write_data_folder(folder: Path, vocabulary: Vocabulary) -> dict[str, int]:
         raise BadDataFolder(f"{folder} is there already")
     said = Label.objects.filter(product=OuterRef("pk")).exclude(source=Source.MODEL)
     products = Product.objects.filter(Exists(said)).exclude(seen_with="").with_labels().order_by("pk")
-    rows = [row for p in products.iterator(chunk_size=500) if (row := _row(p, vocabulary)) is not None]
-    counts = {split: sum(row["split"] == split for row in rows) for split in ("train", "val")}
+    rows = {p.photo.path: row for p in products.iterator(chunk_size=500) if (row := _row(p, vocabulary)) is not None}
+    counts = {split: sum(row["split"] == split for row in rows.values()) for split in ("train", "val")}
     if not all(counts.values()):
         raise BadDataFolder(
             f"{sum(counts.values())} products have a category and labels that a person said; too few to train on and "
             "to judge by"
         )
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    (aside / "photos").mkdir(parents=True)
     try:
-        for product, row in zip(
-            (p for p in products.iterator(chunk_size=500) if _row(p, vocabulary)), rows, strict=True
-        ):
-            shutil.copyfile(product.photo.path, aside / row["photo"])
+        (aside / "photos").mkdir(parents=True)
+        for photo, row in rows.items():
+            shutil.copyfile(photo, aside / row["photo"])
         with (aside / "items.csv").open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.DictWriter(opened, list(rows[0]))
+            writer = csv.DictWriter(opened, list(next(iter(rows.values()))))
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(rows.values())
         aside.rename(folder)
     except OSError as wrong:
         raise BadDataFolder(f"the folder could not be written: {wrong}") from wrong
