@@ -31,9 +31,7 @@ def named_categories(vocabulary: Vocabulary, title: str, description: str = "") 
     """
     found: dict[str, NamedCategory] = {}
     for text in (title, description):
-        lowered = text.lower().replace("’", "'")
-        if len(lowered) != len(text):  # some capitals grow when lowered; positions would be off
-            lowered = text
+        lowered = _lowered(text)
         for start, end in _phrases(lowered):
             for mention in reversed(_mentions(vocabulary, lowered, start, end)):
                 refined = _refined(vocabulary, mention, lowered)
@@ -58,9 +56,7 @@ def named_values(vocabulary: Vocabulary, title: str, category: str | None = None
     not blue) within a group, while one word may speak for several groups ("hoodie" is hooded and has a hood). In a group
     of one value the first is kept, and what stands after "with" counts where the product's own phrase is silent.
     """
-    lowered = title.lower().replace("’", "'")
-    if len(lowered) != len(title):
-        lowered = title
+    lowered = _lowered(title)
     found: dict[tuple[str, str], NamedValue] = {}
     for name, group in vocabulary.groups.items():
         if category is not None and not vocabulary.applies(name, category):
@@ -72,6 +68,11 @@ def named_values(vocabulary: Vocabulary, title: str, category: str | None = None
                 if n_held < group.max:
                     found.setdefault((name, value), NamedValue(name, value, at, to, i == 0))
     return sorted(found.values(), key=lambda v: v.start)
+
+
+def _lowered(text: str) -> str:
+    lowered = text.lower().replace("’", "'")
+    return lowered if len(lowered) == len(text) else text  # some capitals grow when lowered; positions would be off
 
 
 def _phrases(text: str) -> list[tuple[int, int]]:

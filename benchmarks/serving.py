@@ -27,7 +27,7 @@ from recognition.evaluate import pooled_scores
 from recognition.images import crop, open_photo, place, square
 from recognition.model import RecognitionModel
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
-from recognition.runtime import ENGINES, PRECISIONS, Arrays, BadRuntime, Runtime, multiplies_bfloat16
+from recognition.runtime import ENGINES, Arrays, BadRuntime, Runtime, multiplies_bfloat16
 from search.features import Extractor
 
 N_TIMED = 60  # garments whose times are taken
@@ -135,13 +135,9 @@ def accuracy(read: Read, garments: Sequence[Garment]) -> dict[str, Figure]:
 
 
 def names_of_runtimes() -> list[str]:
-    """All that can run here."""
-    names = [f"{engine}-{precision}" for engine in ENGINES for precision in PRECISIONS]
-    return [
-        name
-        for name in names
-        if not name.endswith("bfloat16") or (name.startswith("openvino") and multiplies_bfloat16())
-    ]
+    """All that can run here whatever was exported: 8 bits must be named, once recognition.export --int8 has written them."""
+    bfloat16 = ["openvino-bfloat16"] if multiplies_bfloat16() else []
+    return [*(f"{engine}-float32" for engine in ENGINES), *bfloat16]
 
 
 def main() -> None:

@@ -25,6 +25,11 @@ class Look(NamedTuple):
     heads: Floats
 
 
+def mean_look(looks: Sequence[Look]) -> Look:
+    """The mean of several views of one garment."""
+    return Look(*(np.mean(parts, 0) for parts in zip(*looks, strict=True)))
+
+
 Encode = Callable[[Pixels, Floats], list[Look]]  # squares (N, S, S, 3) and places (N, N_PLACE) to what is seen of each
 
 
@@ -53,7 +58,7 @@ class Looks:
         """A region as it is read: the mean of its view and its mirror image's where the model is better with both."""
         ways = (False, True) if self._mirror else (False,)
         views = self._views([View(self._named(box), self._side, mirrored) for mirrored in ways])
-        return Look(*(np.mean(parts, 0) for parts in zip(*views, strict=True)))
+        return mean_look(views)
 
     def _named(self, box: Box | None) -> Box | None:
         return None if box == full_box(self.photo) else box

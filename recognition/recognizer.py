@@ -23,7 +23,7 @@ from recognition.cards import Card, WeightsMismatch, read_card
 from recognition.decoding import Memory, Speller, Spelling, Words, beam_search, category_logp
 from recognition.heads import Floats, HeadLayout
 from recognition.images import Pixels, normalize
-from recognition.looks import Look, Looks
+from recognition.looks import Look, Looks, mean_look
 from recognition.runtime import Network, Runtime
 
 WEIGHTS = Path(__file__).with_name("weights")
@@ -121,7 +121,7 @@ class Recognizer:
         """Encode a squared crop, (S, S, 3), at its `place`; where the card says so its mirror image too, and take the mean."""
         views = np.stack([pixels, pixels[:, ::-1]]) if self.mirror else pixels[None]
         seen = self.encode(views, np.repeat(where[None], len(views), 0))
-        return Look(*(np.mean(parts, 0) for parts in zip(*seen, strict=True)))
+        return mean_look(seen)
 
     def encode(self, squares: Pixels, places: Floats) -> list[Look]:
         """Encode (N, S, S, 3) squared crops at their places, (N, N_PLACE), as they are."""
@@ -158,16 +158,19 @@ class Recognizer:
     def category(self, look: Look) -> ReadLabel:
         """The category alone, which takes one step of the speller."""
         ranked = self._ranked(look, self.words(look))[0]
-        seen = self._evidence("category", ranked.value, ranked.confidence, look)
+        seen = self._evidence("category", ranked.value, ranked.confidence, self._marginals(look))
         return ranked._replace(confidence=self._calibrations[False].confidence(seen))
 
     def seen(self, spelling: Spelling, look: Look) -> list[npt.NDArray[np.float64]]:
         """The evidence for each label of a spelling, in its order."""
         steps = zip(spelling.tokens[1:], spelling.steps, strict=True)
-        return [self._evidence(*self.grammar.label(token), step, look) for token, step in steps if token != END]
+        present = self._marginals(look)
+        return [self._evidence(*self.grammar.label(token), step, present) for token, step in steps if token != END]
 
-    def _evidence(self, group: str, value: str, step: float, look: Look) -> npt.NDArray[np.float64]:
-        present, _ = self.layout.log_probabilities(look.heads)
+    def _marginals(self, look: Look) -> Floats:
+        return self.layout.log_probabilities(look.heads)[0]
+
+    def _evidence(self, group: str, value: str, step: float, present: Floats) -> npt.NDArray[np.float64]:
         marginal = float(np.exp(present[self.vocabulary.label_ids[group, value]]))
         is_category = group == "category"
         return evidence(step, marginal, is_category, not is_category and self.vocabulary.groups[group].max > 1)

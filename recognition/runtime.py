@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-import openvino
 from onnxruntime.capi import onnxruntime_pybind11_state as pybind
 
 from recognition.cards import WeightsMismatch
@@ -88,6 +87,8 @@ class Runtime:
 @cache
 def multiplies_bfloat16() -> bool:
     """Whether the processor has instructions for bfloat16 (AMX, AVX-512 BF16); others emulate it slowly."""
+    import openvino  # only where asked for: the default does not need it
+
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -105,6 +106,8 @@ class _OnnxRuntime:
 
 class _OpenVino:
     def __init__(self, file: Path, runtime: Runtime) -> None:
+        import openvino
+
         core = openvino.Core()
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[runtime.precision], "PERFORMANCE_HINT": "LATENCY",
