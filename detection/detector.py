@@ -30,6 +30,7 @@ class Detector:
         self, vocabulary: Vocabulary, card: Card, runtime: Runtime | None = None, recognizer: Recognizer | None = None
     ) -> None:
         card.check(vocabulary)
+        card.check_files(".onnx")
         self.recognizer = recognizer
         self.card, self.vocabulary = card, vocabulary
         self.side = int(card.numbers["side"])

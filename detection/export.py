@@ -4,7 +4,6 @@ python -m detection.export --run NAME [--name NAME]
 """
 
 import argparse
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,20 +14,22 @@ from attributes.report import fail
 from attributes.vocabulary import load_vocabulary
 from detection.detector import SERVED, WEIGHTS
 from detection.faster_rcnn import SIDE, ExportedDetector, make_faster_rcnn
-from recognition.cards import Card, WeightsMismatch, write_card
-from recognition.checkpoints import load_weights
+from recognition.cards import Card, WeightsMismatch, fingerprint, write_card
+from recognition.checkpoints import load_weights, save_weights
 from recognition.onnx_export import to_onnx
 
 
 def export(detector: FasterRCNN, card: Card) -> None:
-    """Write the detector beside `card`, and the card."""
+    """Write the weights, the model, and the card with the fingerprint of them."""
+    weights = card.file.with_suffix(".safetensors")
+    save_weights(detector, weights)
     photo = torch.rand(3, SIDE, SIDE * 2 // 3)
     to_onnx(
         ExportedDetector(detector.eval()), {"photo": photo}, ["boxes", "classes", "scores"],
         {"photo": {1: "height", 2: "width"}, "boxes": {0: "n"}, "classes": {0: "n"}, "scores": {0: "n"}},
-        card.file.with_suffix(".onnx"),
+        card.file.with_suffix(".onnx"), weights,
     )  # fmt: skip
-    write_card(card)
+    write_card(replace(card, text={**card.text, "fingerprint": fingerprint(weights)}))
 
 
 def main() -> None:
@@ -51,7 +52,6 @@ def main() -> None:
     except (OSError, WeightsMismatch) as wrong:
         fail(str(wrong))
     export(detector, card)
-    shutil.copyfile(source, card.file.with_suffix(".safetensors"))
 
 
 if __name__ == "__main__":

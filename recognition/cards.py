@@ -1,5 +1,6 @@
 """The card beside every weights file: where it came from, for which vocabulary, and how it is to be fed. No torch."""
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -34,6 +35,23 @@ class Card:
                 f"{self.file.name} was trained with vocabulary {theirs}, the shop has {vocabulary.fingerprint}; "
                 "retrain or restore the vocabulary"
             )
+
+    def check_files(self, *suffixes: str) -> None:
+        """Raises WeightsMismatch unless the weights and the models exported of them, FILE + suffix, are of one export.
+
+        Models hold their graph and take their numbers from the weights file, so that a mixture would run and be wrong.
+        """
+        ours, weights = self.text.get("fingerprint", "none"), self.file.with_suffix(".safetensors")
+        for file in (weights, *(self.file.with_suffix(suffix) for suffix in suffixes)):
+            if not file.is_file():
+                raise WeightsMismatch(f"{self.file.stem} lacks {file.name}; export it again or restore it")
+            if ours != fingerprint(file) if file == weights else ours.encode() not in file.read_bytes():
+                raise WeightsMismatch(f"{file.name} is damaged or of other weights than {self.file.name} says")
+
+
+def fingerprint(file: Path) -> str:
+    """12 hex digits over a file: exported models, features and indexes carry those of the weights that made them."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def read_card(file: Path) -> Card:

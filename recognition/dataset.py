@@ -6,7 +6,7 @@ Shapes in this module:
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -23,6 +23,7 @@ from attributes.sequence import END, Grammar, encode
 from recognition.heads import HeadLayout
 from recognition.images import GREY, BadImage, Limits, Pixels, crop, open_photo, place, square, turned_size
 from recognition.model import Batch, Targets, channels_last
+from recognition.titles import TitleWords
 
 Crops = npt.NDArray[np.uint8]
 
@@ -126,12 +127,16 @@ def places_of(garments: Sequence[Garment]) -> npt.NDArray[np.float32]:
 class Batches:
     """All garments of a split in batches; shuffled and changed for training, in order and whole for evaluation."""
 
-    def __init__(self, crops: Crops, garments: Sequence[Garment], grammar: Grammar) -> None:
+    def __init__(
+        self, crops: Crops, garments: Sequence[Garment], grammar: Grammar, words: TitleWords | None = None
+    ) -> None:
+        self.words = words or TitleWords()
         self.crops, self.grammar, self.ids = crops, grammar, [g.id for g in garments]
         self.places = places_of(garments)
         self.sequences = [encode(grammar, g.labels) for g in garments]
         self._allowed = [self._masks(sequence) for sequence in self.sequences]
         layout = HeadLayout(grammar.vocabulary)
+        self._named = torch.from_numpy(self.words.named([g.title for g in garments]))
         self.heads = torch.from_numpy(np.stack([layout.targets(g.labels) for g in garments]))
 
     def __len__(self) -> int:
@@ -151,7 +156,7 @@ class Batches:
             allowed[i, : len(sequence) - 1] = torch.from_numpy(
                 np.unpackbits(self._allowed[j], 1, self.grammar.n_tokens)
             ).bool()
-        return Targets(tokens, allowed, counted, self.heads[list(at)])
+        return Targets(tokens, allowed, counted, self.heads[list(at)], self._named[list(at)].float())
 
     def _masks(self, sequence: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Which tokens the grammar allows at every step, (T-1, V) in packed bits: asked anew every epoch it takes long."""
@@ -168,10 +173,13 @@ class Batches:
 
     def training(self, at: Sequence[int], side: int, amount: Augmentation, seed: int) -> Batch:
         """The garments at these positions, each changed as `seed` and its own position say, whoever else is with it."""
-        pixels, places, lights = [], self.places[list(at)], []
-        for i, where in zip(at, places, strict=True):
-            random = np.random.default_rng((seed, i))
-            pixels.append(changed(np.asarray(self.crops[i]), side, amount, random))
+        places, lights = self.places[list(at)], []
+        randoms = [np.random.default_rng((seed, i)) for i in at]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # what changes pixels leaves the interpreter free
+            pixels = list(
+                pool.map(lambda i, random: changed(np.asarray(self.crops[i]), side, amount, random), at, randoms)
+            )
+        for where, random in zip(places, randoms, strict=True):
             lights.append(random.uniform(-amount.light, amount.light, 2))
             if random.random() < amount.hidden_place:
                 where[:-1] = 0

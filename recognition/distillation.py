@@ -1,11 +1,11 @@
-"""Learning from better models: a student matches what its teachers make of the very same changed photo.
+"""What better models teach: what they make of the very same changed photo that the student sees.
 
 The soft targets are the teachers' label distributions (Hinton et al. 2015) and their pooled activations, on the same view
 with the same mixing as the student sees (Beyer et al. 2022, function matching).
 
 Shapes in this module:
     B  photos      S  side of a squared crop      T  tokens      V  tokens of the vocabulary      L  logits of the heads
-    C  channels of the student's last map         D  channels of all teachers' last maps together
+    D  channels of all teachers' last maps together
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recognition.model import Batch, Losses, Mix, RecognitionModel
+from recognition.model import Batch, Mix, RecognitionModel
 
 TEACHER_SIDE = 160  # pixels that a teacher sees at least, however small the student's crops are
 
@@ -56,30 +56,3 @@ class Teachers(nn.Module):
             tokens.append(logits.masked_fill(~batch.targets.allowed, -1e4).softmax(2))
             pooled.append(functional.normalize(seen.pooled.float(), dim=1))
         return Taught(torch.stack(heads).mean(0), torch.stack(tokens).mean(0), torch.cat(pooled, 1))
-
-
-class Student(nn.Module):
-    """A model with the losses of learning from teachers."""
-
-    def __init__(
-        self, model: RecognitionModel, n_taught: int, taught_share: float = 0.7, features: float = 3.0
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.project = nn.Linear(model.encoder.n_channels, n_taught)
-        self.taught_share, self.features = taught_share, features  # of the losses; nats per unit of 1 - cosine
-
-    def forward(self, batch: Batch, mix: Mix | None, taught: Taught) -> Losses:
-        """The losses against labels and teachers together; (B,) each."""
-        photos, places = mix.applied(batch) if mix else (batch.photos, batch.places)
-        seen = self.model.see(photos, places)
-        hard = self.model.mixed_losses(seen, batch.targets, mix)
-        logp = self.model.token_logp(seen, batch.targets)
-        sequence = -((taught.tokens * logp).sum(2) * batch.targets.counted).sum(1)
-        heads = self.model.heads.loss(seen.heads, taught.heads)
-        apart = 1 - functional.cosine_similarity(self.project(seen.pooled).float(), taught.pooled)
-        share = self.taught_share
-        return Losses(
-            (1 - share) * hard.sequence + share * sequence,
-            (1 - share) * hard.heads + share * heads + self.features * apart,
-        )

@@ -4,8 +4,6 @@ python -m recognition.export --data DIR --run NAME [--name NAME]
 """
 
 import argparse
-import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +15,8 @@ from torch import Tensor, nn
 from attributes.labels import BadDataFolder, Garment, read_garments
 from attributes.report import fail, positive
 from attributes.vocabulary import load_vocabulary
-from recognition.cards import Card, WeightsMismatch, read_card, write_card
-from recognition.checkpoints import load_weights
+from recognition.cards import Card, WeightsMismatch, fingerprint, read_card, write_card
+from recognition.checkpoints import load_weights, save_weights
 from recognition.choosing import better, calibrated, choose, choose_biases, thresholds
 from recognition.dataset import held_out, places_of, squared_crops
 from recognition.decoder import DecoderSize, State
@@ -47,17 +45,18 @@ class _Step(nn.Module):
     def __init__(self, model: RecognitionModel) -> None:
         super().__init__()
         self.decoder = model.decoder
-        self.token_gates = nn.Parameter(model.decoder.token_gates().detach(), requires_grad=False)
 
     def forward(self, tokens: Tensor, read: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, state = self.decoder.step_from_gates(self.token_gates[tokens] + read, State(hidden, cell))
+        logits, state = self.decoder.step_from_gates(self.decoder.token_gates()[tokens] + read, State(hidden, cell))
         return logits, state.hidden, state.cell
 
 
-def export(model: RecognitionModel, card: Card) -> None:
-    """Write encoder and decoder step beside `card`, and the card."""
+def export(model: RecognitionModel, card: Card) -> Card:
+    """Write the weights, encoder and decoder step, and the card with the fingerprint of them, which is returned."""
     n_hidden, batch = int(card.numbers["n_hidden"]), {0: "batch"}
-    _export_encoder(model, int(card.numbers["side"]), card.file.with_suffix(".encoder.onnx"))
+    weights = card.file.with_suffix(".safetensors")
+    save_weights(model, weights)
+    _export_encoder(model, int(card.numbers["side"]), card.file.with_suffix(".encoder.onnx"), weights)
     step = {
         "tokens": torch.zeros(1, dtype=torch.int64), "read": torch.zeros(1, 4 * n_hidden),
         "hidden": torch.zeros(1, n_hidden), "cell": torch.zeros(1, n_hidden),
@@ -65,14 +64,17 @@ def export(model: RecognitionModel, card: Card) -> None:
     to_onnx(
         _Step(model), step, ["logits", "next_hidden", "next_cell"],
         dict.fromkeys((*step, "logits", "next_hidden", "next_cell"), batch), card.file.with_suffix(".decoder.onnx"),
+        weights,
     )  # fmt: skip
+    card = replace(card, text={**card.text, "fingerprint": fingerprint(weights)})
     write_card(card)
+    return card
 
 
-def _export_encoder(model: RecognitionModel, side: int, file: Path, half: bool = True) -> None:
+def _export_encoder(model: RecognitionModel, side: int, file: Path, weights: Path | None = None) -> None:
     named = {name: {0: "batch"} for name in ("places", *SEEN)} | {"photos": {0: "batch", 2: "height", 3: "width"}}
     inputs = {"photos": torch.zeros(1, 3, side, side), "places": torch.zeros(1, N_PLACE)}
-    to_onnx(_Encoder(model), inputs, SEEN, named, file, half)
+    to_onnx(_Encoder(model), inputs, SEEN, named, file, weights)
 
 
 def export_in_8_bits(model: RecognitionModel, card: Card, garments: Sequence[Garment]) -> None:
@@ -83,14 +85,9 @@ def export_in_8_bits(model: RecognitionModel, card: Card, garments: Sequence[Gar
     starts = range(0, len(crops), 16)
     batches = ({"photos": normalize(crops[i : i + 16]), "places": places[i : i + 16]} for i in starts)
     whole = card.file.with_suffix(".whole.onnx")
-    _export_encoder(model, side, whole, half=False)
-    quantize(whole, batches, card.file.with_suffix(".encoder.int8.onnx"))
+    _export_encoder(model, side, whole)
+    quantize(whole, batches, card.file.with_suffix(".encoder.int8.onnx"), card.text["fingerprint"])
     whole.unlink()
-
-
-def fingerprint(file: Path) -> str:
-    """12 hex digits over a file: features and indexes carry those of the weights that made them."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def main() -> None:
@@ -124,11 +121,10 @@ def main() -> None:
     said.update(word.split("=", 1) for word in arguments.told)
     numbers = {"side": arguments.side, "small_side": arguments.small_side, "n_hidden": DecoderSize.n_hidden}
     card = Card(arguments.out / f"{arguments.name}.toml", said, numbers, {})
-    card = replace(card, text={**card.text, "fingerprint": fingerprint(source)})
     used = [g for g in training if not held_out(g)]
     with TemporaryDirectory(dir=arguments.out) as aside:  # what serves stays as it is until everything is ready
         card = replace(card, file=Path(aside) / card.file.name)
-        export(model, card)
+        card = export(model, card)
         if arguments.int8:
             export_in_8_bits(model, card, used[:: max(1, len(used) // N_CALIBRATION)])
         card = choose_biases(choose(card, validation), validation)
@@ -136,7 +132,6 @@ def main() -> None:
         kept = [g for g in training if held_out(g)]
         card = replace(card, lists={**card.lists, **calibrated(recognizer, kept), **thresholds(recognizer, used[::8])})
         write_card(card)
-        shutil.copyfile(source, card.file.with_suffix(".safetensors"))
         serving = arguments.out / card.file.name
         if serving.is_file() and not arguments.replace_better and (why := better(serving, card.file, validation)):
             fail(

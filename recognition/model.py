@@ -3,6 +3,7 @@
 Shapes in this module:
     B  photos      S  side of a squared crop      T  tokens      V  tokens of the vocabulary
     C, M  channels of the last and the middle map      R  numbers read of a crop      L  logits of the heads
+    W  words of titles that are learned besides
 """
 
 from pathlib import Path
@@ -22,12 +23,13 @@ from recognition.neck import Neck
 
 class Targets(NamedTuple):
     """What a batch should be read as. tokens: (B, T) from BEGIN, padded with END; allowed: (B, T-1, V) by the grammar;
-    counted: (B, T-1), 0 for padding; heads: (B, L)."""
+    counted: (B, T-1), 0 for padding; heads: (B, L); words: (B, W), those of the title, with no column but in training."""
 
     tokens: Tensor
     allowed: Tensor
     counted: Tensor
     heads: Tensor
+    words: Tensor
 
 
 class Batch(NamedTuple):
@@ -51,10 +53,12 @@ class Mix(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Nats of every photo, both (B,): of the label sequence (the paper's loss), and of the heads."""
+    """Nats of every photo, each (B,): of the label sequence (the paper's loss), of the heads, and of what is learned
+    only to see better."""
 
     sequence: Tensor
     heads: Tensor
+    besides: Tensor
 
 
 class Seen(NamedTuple):
@@ -103,7 +107,8 @@ class RecognitionModel(nn.Module):
         """What was seen against what it should be read as; the sequence's likelihood is taken after the grammar's mask."""
         logp = self.token_logp(seen, targets)
         picked = logp.gather(2, targets.tokens[:, 1:, None]).squeeze(2)
-        return Losses(-(picked * targets.counted).sum(1), self.heads.loss(seen.heads, targets.heads))
+        sequence = -(picked * targets.counted).sum(1)
+        return Losses(sequence, self.heads.loss(seen.heads, targets.heads), torch.zeros_like(sequence))
 
     def token_logp(self, seen: Seen, targets: Targets) -> Tensor:
         """Log-probability of every token after the grammar's mask, given those before it, (B, T-1, V)."""

@@ -16,7 +16,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from recognition.onnx_export import store_half
+from recognition.onnx_export import mark, store_half
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 
@@ -30,8 +30,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return None if batch is None else dict(batch)
 
 
-def quantize(model: Path, batches: Iterator[Inputs], file: Path) -> None:
-    """Write `model`, a float32 ONNX file, in 8 bits to `file`; `batches` are inputs as it will see them."""
+def quantize(model: Path, batches: Iterator[Inputs], file: Path, weights: str) -> None:
+    """Write `model`, a float32 ONNX file, in 8 bits to `file`; `batches` are inputs as it will see them, `weights` their mark."""
     ready, aside = file.with_suffix(".ready"), file.with_suffix(".tmp")
     quant_pre_process(str(model), str(ready), skip_symbolic_shape=True)
     convolutions = [node for node in onnx.load(str(ready)).graph.node if node.op_type == "Conv"]
@@ -44,5 +44,6 @@ def quantize(model: Path, batches: Iterator[Inputs], file: Path) -> None:
     ready.unlink()
     quantized = onnx.load(str(aside))
     store_half(quantized)
+    mark(quantized, weights)
     onnx.save(quantized, str(aside))
     aside.rename(file)

@@ -74,6 +74,7 @@ class Recognizer:
 
     def __init__(self, vocabulary: Vocabulary, card: Card, runtime: Runtime | None = None) -> None:
         card.check(vocabulary)
+        card.check_files(".encoder.onnx", ".decoder.onnx")
         self.card, self.vocabulary, self.grammar = card, vocabulary, Grammar(vocabulary)
         self.side = int(card.numbers["side"])
         self.small = int(card.numbers.get("small_side", self.side))

@@ -26,7 +26,8 @@ from recognition.backbones import ENCODERS, ResCeptionEncoder
 from recognition.cards import Card, MissingWeights, WeightsMismatch, read_card, write_card
 from recognition.checkpoints import NotSaved, load_checkpoint, load_weights, log_line, save_checkpoint, save_weights
 from recognition.dataset import Augmentation, Batches, held_out, squared_crops
-from recognition.distillation import Student, Teachers
+from recognition.distillation import Teachers
+from recognition.learner import Learner
 from recognition.model import Batch, Mix, RecognitionModel
 from recognition.optimization import (
     Diverged,
@@ -40,6 +41,7 @@ from recognition.optimization import (
 from recognition.recognizer import SERVED, WEIGHTS
 from recognition.resception import torchvision_weights
 from recognition.shards import unpacked
+from recognition.titles import TitleWords
 from recognition.workers import Workers
 
 KEPT_SIDE = 288  # pixels of the squares that crops are drawn from
@@ -101,14 +103,13 @@ class Training:
 
     def __init__(
         self, model: RecognitionModel, recipe: Recipe, run: Path, workers: Workers | None = None,
-        teachers: Teachers | None = None,
+        teachers: Teachers | None = None, n_words: int = 0,
     ) -> None:  # fmt: skip
         self.recipe, self.run, self.workers = recipe, run, workers or Workers()
         self.model = model.to(self.workers.device)
         self.teachers = teachers.to(self.workers.device) if teachers else None
-        self.learner: nn.Module = (
-            Student(self.model, teachers.n_channels).to(self.workers.device) if teachers else self.model
-        )
+        learner = Learner(self.model, n_words, teachers.n_channels if teachers else 0)
+        self.learner = learner.to(self.workers.device)
         self.average = AveragedModel(self.model, multi_avg_fn=moving_average(recipe.average), use_buffers=True)
         self.optimizer = make_optimizer(
             self.learner, self.model.encoder, recipe.rate, recipe.new_rate, recipe.weight_decay
@@ -140,9 +141,9 @@ class Training:
             batch: Batch = self.workers.moved(batches.training(at, side, recipe.changes, seed))
             mix = recipe.mix(epoch, i, len(at))
             with bf16():
-                taught = (self.teachers.teach(batch, mix),) if self.teachers else ()
-                losses = together(batch, mix, *taught)
-                loss = losses.sequence.mean() + recipe.heads_share * losses.heads.mean()
+                taught = self.teachers.teach(batch, mix) if self.teachers else None
+                losses = together(batch, mix, taught)
+                loss = (losses.sequence + recipe.heads_share * losses.heads + losses.besides).mean()
             try:
                 share = rate_at(epoch * len(order) + i, recipe.epochs * len(order), recipe.warm_up)
                 optimize(self.learner, self.optimizer, loss, share, recipe.clip)
@@ -173,7 +174,7 @@ def train(
 
     A checkpoint after every epoch lets the same call go on after a crash. Returns the best validation loss, in nats.
     """
-    state = Training(model, recipe, run, workers, teachers)
+    state = Training(model, recipe, run, workers, teachers, len(training.words))
     state.resume()
     while state.epoch < recipe.epochs and state.stale < recipe.patience:
         started = time.monotonic()
@@ -202,13 +203,14 @@ def load_splits(data: Path, vocabulary: Vocabulary, runs: Path) -> list[Batches]
     folder = unpacked(data, runs / "shards")
     training = [g for g in read_garments(folder, vocabulary, "train") if not held_out(g)]
     batches = []
-    for split in (training, read_garments(folder, vocabulary, "val")):
+    titles = TitleWords([g.title for g in training])
+    for split, words in ((training, titles), (read_garments(folder, vocabulary, "val"), None)):
         crops, readable = squared_crops(split, KEPT_SIDE, runs / "crops")
         if not readable:
             raise BadDataFolder(f"no photo of {folder} could be read")
         if len(readable) < len(split):
             print(f"{len(split) - len(readable)} of {len(split)} garments are left out: their photos cannot be read")
-        batches.append(Batches(crops, [split[i] for i in readable], Grammar(vocabulary)))
+        batches.append(Batches(crops, [split[i] for i in readable], Grammar(vocabulary), words))
     return batches
 
 

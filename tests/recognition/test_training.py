@@ -23,19 +23,22 @@ from recognition.choosing import better, calibrated, choose_biases, free_f1, thr
 from recognition.dataset import Augmentation, Batches, changed, held_out, squared_crops
 from recognition.decoder import State
 from recognition.decoding import Memory
-from recognition.distillation import Student, Teachers
+from recognition.distillation import Teachers
 from recognition.evaluate import figures, judge
-from recognition.export import export, export_in_8_bits, fingerprint
+from recognition.export import export, export_in_8_bits
 from recognition.failures import confident_mistakes, confusions, write_report
 from recognition.images import open_photo
+from recognition.learner import Learner
 from recognition.model import Mix, RecognitionModel
 from recognition.optimization import Diverged, make_optimizer, optimize, rate_at
 from recognition.recognizer import Recognizer
 from recognition.runtime import Runtime
+from recognition.titles import TitleWords
 from recognition.train import Recipe, load_splits, train
 
 SIDE = 64
 MILD = Augmentation(turn_degrees=3, scale=(0.95, 1.1), shift=0.03, stretch=0.03, light=0.1, erase=0)
+FILES = ("tiny.toml", "tiny.safetensors", "tiny.encoder.onnx", "tiny.decoder.onnx")
 RECIPE = Recipe(stages=((18, SIDE),), batch=16, rate=3e-3, new_rate=3e-3, changes=MILD)
 
 
@@ -47,7 +50,8 @@ def batches(drawn: Path, vocabulary: Vocabulary) -> tuple[Batches, Batches]:
         garments = read_garments(drawn, vocabulary, split)
         crops, readable = squared_crops(garments, 72)
         assert len(readable) == len(garments)
-        both.append(Batches(crops, garments, grammar))
+        words = TitleWords([g.title for g in garments], at_least=4) if split == "train" else None
+        both.append(Batches(crops, garments, grammar, words))
     return both[0], both[1]
 
 
@@ -68,7 +72,7 @@ def recognizer(trained: Path, drawn: Path, vocabulary: Vocabulary) -> Recognizer
     model = RecognitionModel(vocabulary, "tiny")
     write_card(replace(card, file=trained / "best.toml"))
     load_weights(model, trained / "best.safetensors", vocabulary)
-    export(model, replace(card, text={**card.text, "fingerprint": fingerprint(trained / "best.safetensors")}))
+    export(model, card)
     garments = read_garments(drawn, vocabulary, "train")[::6]
     plain = Recognizer.load("tiny", vocabulary, folder=trained)
     write_card(replace(plain.card, lists={**calibrated(plain, garments), **thresholds(plain, garments)}))
@@ -218,7 +222,7 @@ def test_a_student_learns_what_its_teacher_thinks(
     teacher, model = RecognitionModel(vocabulary, "tiny"), RecognitionModel(vocabulary, "tiny")
     load_weights(teacher, trained / "best.safetensors", vocabulary)
     teachers = Teachers([teacher])
-    student = Student(model, teachers.n_channels, taught_share=1.0)
+    student = Learner(model, n_taught=teachers.n_channels)
     batch, mix = batches[0].training(range(16), SIDE, MILD, 1), Mix(torch.arange(16).flip(0), 0.8)
     taught = teachers.teach(batch, mix)
     torch.testing.assert_close(taught.tokens.sum(2), torch.ones_like(taught.tokens.sum(2)))
@@ -227,11 +231,36 @@ def test_a_student_learns_what_its_teacher_thinks(
     for _ in range(25):
         losses = student(batch, mix, taught)
         optimizer.zero_grad()
-        (losses.sequence.mean() + losses.heads.mean()).backward()
+        (losses.sequence + losses.heads + losses.besides).mean().backward()
         optimizer.step()
-        curve.append(float(losses.sequence.mean()))
-    assert curve[-1] < curve[0] / 2
+        curve.append((losses.sequence.mean().item(), losses.besides.mean().item()))
+    assert curve[-1][0] < curve[0][0] / 2
+    assert curve[-1][1] < curve[0][1] / 2  # so do the activations
     assert all(p.grad is None for p in teachers.parameters())
+
+
+def test_words_of_titles_are_learned_besides_and_leave_no_trace_in_the_weights(
+    vocabulary: Vocabulary, batches: tuple[Batches, Batches]
+) -> None:
+    torch.manual_seed(5)
+    words = batches[0].words
+    assert len(words) > 3
+    model = RecognitionModel(vocabulary, "tiny")
+    named, unnamed = Learner(model, len(words)).eval(), Learner(model).eval()
+    batch = batches[0].training(range(16), SIDE, MILD, 1)
+    assert batch.targets.words.sum() > 0
+    torch.testing.assert_close(named(batch).sequence, unnamed(batch).sequence)
+    assert not unnamed(batch).besides.any()
+    optimizer = torch.optim.Adam(named.parameters(), 3e-3)
+    curve = []
+    for _ in range(25):
+        losses = named(batch, Mix(torch.arange(16).flip(0), 0.9))
+        optimizer.zero_grad()
+        losses.besides.mean().backward()
+        optimizer.step()
+        curve.append(float(losses.besides.mean()))
+    assert curve[-1] < curve[0] / 2
+    assert set(model.state_dict()) == set(RecognitionModel(vocabulary, "tiny").state_dict())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(vocabulary: Vocabulary) -> None:
@@ -313,11 +342,33 @@ def test_weights_of_another_vocabulary_are_refused(
 def test_missing_and_damaged_weights_are_named(trained: Path, recognizer: Recognizer, tmp_path: Path) -> None:
     with pytest.raises(WeightsMismatch, match="no weights called 'nobody'"):
         Recognizer.load("nobody", folder=trained)
-    for name in ("tiny.toml", "tiny.encoder.onnx", "tiny.decoder.onnx"):
-        (tmp_path / name).write_bytes((trained / name).read_bytes())
-    (tmp_path / "tiny.encoder.onnx").write_bytes((trained / "tiny.encoder.onnx").read_bytes()[:5000])
-    with pytest.raises(WeightsMismatch, match=r"tiny.encoder.onnx is damaged"):
+    files = {name: (trained / name).read_bytes() for name in FILES}
+    for name in FILES[1:]:
+        for left in (None, files[name][:5000], files[name][:-9] + b"x" + files[name][-8:]):
+            for other, content in files.items():
+                (tmp_path / other).write_bytes(content)
+            (tmp_path / name).unlink() if left is None else (tmp_path / name).write_bytes(left)
+            with pytest.raises(WeightsMismatch, match=rf"lacks {name}" if left is None else rf"{name} is damaged"):
+                Recognizer.load("tiny", folder=tmp_path)
+
+
+def test_models_of_other_weights_are_refused(
+    trained: Path, recognizer: Recognizer, vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    """As a crash between two renames would leave them."""
+    export(RecognitionModel(vocabulary, "tiny"), replace(recognizer.card, file=tmp_path / "tiny.toml"))
+    Recognizer.load("tiny", folder=tmp_path)
+    (tmp_path / "tiny.toml").write_bytes((trained / "tiny.toml").read_bytes())
+    with pytest.raises(WeightsMismatch, match="of other weights"):
         Recognizer.load("tiny", folder=tmp_path)
+    (tmp_path / "tiny.safetensors").write_bytes((trained / "tiny.safetensors").read_bytes())
+    with pytest.raises(WeightsMismatch, match=r"tiny.encoder.onnx is damaged or of other weights"):
+        Recognizer.load("tiny", folder=tmp_path)
+
+
+def test_large_numbers_are_stored_once(recognizer: Recognizer, trained: Path) -> None:
+    sizes = {name: (trained / name).stat().st_size for name in FILES}
+    assert sizes["tiny.encoder.onnx"] + sizes["tiny.decoder.onnx"] < 0.25 * sizes["tiny.safetensors"]
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
