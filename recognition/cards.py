@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attributes.vocabulary import Vocabulary
@@ -20,12 +20,16 @@ class MissingWeights(FileNotFoundError):
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file says of itself: `text` for words, `numbers` for figures, `lists` for rows of figures."""
+    """What a weights file says of itself: `text` for words, `numbers` for figures, `lists` for rows of figures.
+
+    metrics: figures measured on each split, by their names.
+    """
 
     file: Path
     text: Mapping[str, str]
     numbers: Mapping[str, float]
     lists: Mapping[str, tuple[float, ...]]
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def check(self, vocabulary: Vocabulary) -> None:
         """Raises WeightsMismatch unless the weights were trained with `vocabulary`."""
@@ -68,6 +72,9 @@ def read_card(file: Path) -> Card:
         text={k: v for k, v in read.items() if isinstance(v, str)},
         numbers={k: float(v) for k, v in read.items() if isinstance(v, (int, float))},
         lists={k: tuple(float(x) for x in v) for k, v in read.items() if isinstance(v, list)},
+        metrics={
+            split: {k: float(v) for k, v in figures.items()} for split, figures in read.get("metrics", {}).items()
+        },
     )
 
 
@@ -76,6 +83,8 @@ def write_card(card: Card) -> None:
     lines = [f"{k} = {_quoted(v)}" for k, v in card.text.items()]
     lines += [f"{k} = {v:g}" for k, v in card.numbers.items()]
     lines += [f"{k} = [{', '.join(f'{x:.6g}' for x in v)}]" for k, v in card.lists.items()]
+    for split, figures in card.metrics.items():
+        lines += [f"[metrics.{_quoted(split)}]", *(f"{_quoted(k)} = {v:.4g}" for k, v in figures.items())]
     aside = card.file.with_suffix(".tmp")
     aside.write_text("\n".join(lines) + "\n")
     aside.rename(card.file)

@@ -7,6 +7,7 @@ Shapes in this module:
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from recognition.calibration import fit
 from recognition.cards import Card, WeightsMismatch, read_card
 from recognition.dataset import places_of, squared_crops
 from recognition.evaluate import Judged, judge, pooled_scores
+from recognition.looks import Look
 from recognition.recognizer import Recognizer
 
 HEADS_WEIGHTS = (0.0, 1.0, 2.0, 4.0)
@@ -24,12 +26,33 @@ BEAMS = (1, 4)
 BIAS_STEPS = (0.4, -0.4, 0.8)  # nats
 
 
+class Seen(NamedTuple):
+    """Garments whose photos could be read, and what the encoder sees of each."""
+
+    garments: list[Garment]
+    looks: list[Look]
+
+    @property
+    def true(self) -> list[set[tuple[str, str]]]:
+        """Their labels."""
+        return [set(garment.labels.pairs()) for garment in self.garments]
+
+    def read(self, recognizer: Recognizer) -> list[set[tuple[str, str]]]:
+        """The labels that a recognizer spells of what was seen."""
+        return [set(recognizer.read(look).labels.pairs()) for look in self.looks]
+
+
+def seen_by(recognizer: Recognizer, garments: Sequence[Garment], title: str) -> Seen:
+    """Look at every garment once, with a progress bar called `title`."""
+    crops, readable = squared_crops(garments, recognizer.side)
+    kept = [garments[i] for i in readable]
+    pairs = progress(zip(crops, places_of(kept), strict=True), len(kept), title)
+    return Seen(kept, [recognizer.look_at_square(np.asarray(crop), where) for crop, where in pairs])
+
+
 def thresholds(recognizer: Recognizer, garments: Sequence[Garment]) -> dict[str, tuple[float, ...]]:
     """Means and medians over training garments of every channel: where the appearance codes cut."""
-    crops, readable = squared_crops(garments, recognizer.side)
-    places = places_of([garments[i] for i in readable])
-    pairs = progress(zip(crops, places, strict=True), len(crops), "code thresholds")
-    looks = [recognizer.look_at_square(np.asarray(c), where) for c, where in pairs]
+    looks = seen_by(recognizer, garments, "code thresholds").looks
     return {
         "pooled_mean": tuple(np.mean([x.pooled for x in looks], 0).tolist()),
         "pooled_median": tuple(np.median([x.pooled for x in looks], 0).tolist()),
@@ -53,16 +76,13 @@ def choose(card: Card, garments: Sequence[Garment]) -> Card:
     """Try one view and two, every beam width and heads' weight on `garments`; keep the best F1 of free reading."""
     best, kept = -1.0, card
     for mirror in (0, 1):
-        seeing = Recognizer(load_vocabulary(), _with(card, mirror=mirror))
-        crops, readable = squared_crops(garments, seeing.side)
-        places = places_of([garments[i] for i in readable])
-        looks = [seeing.look_at_square(np.asarray(c), where) for c, where in zip(crops, places, strict=True)]
+        seen = seen_by(
+            Recognizer(load_vocabulary(), _with(card, mirror=mirror)), garments, "two views" if mirror else "one view"
+        )
         for weight in HEADS_WEIGHTS:
             for beam in BEAMS:
                 tried = _with(card, mirror=mirror, beam=beam, heads_weight=weight)
-                recognizer = Recognizer(load_vocabulary(), tried)
-                read = [set(recognizer.read(look).labels.pairs()) for look in looks]
-                scores = pooled_scores(read, [set(garments[i].labels.pairs()) for i in readable])
+                scores = pooled_scores(seen.read(Recognizer(load_vocabulary(), tried)), seen.true)
                 print(f"{'mirror, ' * mirror}beam {beam}, heads {weight}: {scores.precision:.4f} / {scores.recall:.4f}")
                 if scores.f1 > best + 5e-4:  # the simpler setting comes first and wins near ties
                     best, kept = scores.f1, tried
@@ -75,11 +95,7 @@ def choose_biases(card: Card, garments: Sequence[Garment]) -> Card:
     Most is to be won where a garment has several values, of which the likeliest spelling is too short.
     """
     vocabulary = load_vocabulary()
-    crops, readable = squared_crops(garments, int(card.numbers["side"]))
-    places = places_of([garments[i] for i in readable])
-    recognizer = Recognizer(vocabulary, card)
-    looks = [recognizer.look_at_square(np.asarray(c), where) for c, where in zip(crops, places, strict=True)]
-    true = [set(garments[i].labels.pairs()) for i in readable]
+    seen = seen_by(Recognizer(vocabulary, card), garments, "biases")
     biases = dict.fromkeys(vocabulary.groups, 0.0)
 
     def tried(group: str, bias: float) -> Card:
@@ -88,8 +104,7 @@ def choose_biases(card: Card, garments: Sequence[Garment]) -> Card:
             by_group.get(g, 0.0) for g, _ in vocabulary.labels)})  # fmt: skip
 
     def f1(one: Card) -> float:
-        reader = Recognizer(vocabulary, one)
-        return pooled_scores([set(reader.read(look).labels.pairs()) for look in looks], true).f1
+        return pooled_scores(seen.read(Recognizer(vocabulary, one)), seen.true).f1
 
     best = f1(card)
     for group in [g for _ in range(2) for g in vocabulary.groups]:

@@ -20,11 +20,13 @@ from recognition.checkpoints import load_weights, save_weights
 from recognition.choosing import better, calibrated, choose, choose_biases, thresholds
 from recognition.dataset import held_out, places_of, squared_crops
 from recognition.decoder import DecoderSize, State
+from recognition.evaluate import judge
 from recognition.images import N_PLACE, normalize
 from recognition.model import RecognitionModel, Seen
 from recognition.onnx_export import to_onnx
 from recognition.quantization import quantize
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
+from recognition.telling import NOT_FOR, curve, metrics, weak_spots
 
 SEEN = list(Seen._fields)  # names of the encoder's outputs
 SMALL_SIDE = 144  # of crops glanced at; of 128, 144, 160 best for what the shop picks in 160 photos of val
@@ -131,6 +133,15 @@ def main() -> None:
         recognizer = Recognizer(vocabulary, card)
         kept = [g for g in training if held_out(g)]
         card = replace(card, lists={**card.lists, **calibrated(recognizer, kept), **thresholds(recognizer, used[::8])})
+        judged = {
+            name: judge(Recognizer(vocabulary, card), some)
+            for name, some in (("val", validation), ("calibration", kept))
+        }
+        card = replace(
+            card, text={**card.text, "weak": weak_spots(judged["val"]), "not_for": NOT_FOR},
+            lists={**card.lists, **curve(source.parent)},
+            metrics={name: metrics(some) for name, some in judged.items()},
+        )  # fmt: skip
         write_card(card)
         serving = arguments.out / card.file.name
         if serving.is_file() and not arguments.replace_better and (why := better(serving, card.file, validation)):

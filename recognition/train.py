@@ -246,6 +246,25 @@ def parse_stages(text: str) -> tuple[tuple[int, int], ...]:
         raise argparse.ArgumentTypeError(f"expected EPOCHS@SIDE,..., not {text!r}") from wrong
 
 
+def command(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str:
+    """The command as it stands in a card: what differs from the defaults, files by their names."""
+    words = ["python -m recognition.train"]
+    for name, value in vars(given).items():
+        if value != parser.get_default(name) and name != "runs":
+            if name == "stages":
+                value = ",".join(f"{n}@{side}" for n, side in value)
+            values = value if isinstance(value, list) else [value.name if isinstance(value, Path) else value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return " ".join(words)
+
+
+def machine(n_threads: int) -> str:
+    """What trains, in words."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"{n_threads} threads of a processor with {torch.backends.cpu.get_cpu_capability()}"
+
+
 def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -287,7 +306,12 @@ def main() -> None:
     run = arguments.runs / arguments.name
     if workers.first:
         run.mkdir(parents=True, exist_ok=True)
-        said = {"vocabulary": vocabulary.fingerprint, "encoder": arguments.encoder}
+        said = {
+            "vocabulary": vocabulary.fingerprint,
+            "encoder": arguments.encoder,
+            "command": command(parser, arguments),
+        }
+        said |= {"seed": str(arguments.seed), "machine": machine(workers.n * arguments.threads)}
         write_card(Card(run / "best.toml", said, {}, {}))
     recipe = Recipe(
         arguments.stages, rate=arguments.rate, new_rate=arguments.new_rate, seed=arguments.seed, mixup=arguments.mixup,

@@ -372,7 +372,10 @@ def test_large_numbers_are_stored_once(recognizer: Recognizer, trained: Path) ->
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    card = Card(tmp_path / "a.toml", {"data": 'CC0 "photos"'}, {"side": 192.0}, {"medians": (0.25, -1.5)})
+    card = Card(
+        tmp_path / "a.toml", {"data": 'CC0 "photos"'}, {"side": 192.0}, {"medians": (0.25, -1.5)},
+        {"val": {"groups.colour.f1": 0.5, "items": 762.0}},
+    )  # fmt: skip
     write_card(card)
     assert read_card(tmp_path / "a.toml") == card
 

@@ -1,0 +1,49 @@
+"""What a card tells of a model besides how to run it: how it came about, how good it is, and where it is wrong."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from attributes.report import Figure
+from recognition.evaluate import Judged, figures
+from recognition.failures import confusions
+
+NOT_FOR = (
+    "judging people: audience is the cut of a garment as sellers name it, not who wears it; whole street scenes without a "
+    "detector before it; deciding without a person whether goods are genuine, new, or what a label says by law"
+)
+WEAK_F1 = 0.6  # of a group, below which the card names it as weak
+N_CONFUSIONS = 6
+
+
+def metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Every figure of an evaluation, by group and by kind of photo too, under names like groups.colour.f1."""
+    told = figures(judged, "")
+    return {name: value for name, value in _flat("", told) if name not in ("items", "ms_per_photo")} | {
+        "items": float(len(judged))
+    }
+
+
+def weak_spots(judged: Sequence[Judged]) -> str:
+    """The groups that are read worst, and the categories most often taken for another, in words."""
+    f1 = {name: value for name, value in metrics(judged).items() if name.startswith("groups.") and name.endswith(".f1")}
+    weak = [f"{name.split('.')[1]} (F1 {v:.2f})" for name, v in sorted(f1.items(), key=lambda p: p[1]) if v < WEAK_F1]
+    mixed = [f"{true} read as {read} ({n})" for (true, read), n in confusions(judged)[:N_CONFUSIONS]]
+    return "; ".join(filter(None, [", ".join(weak), ", ".join(mixed)]))
+
+
+def curve(run: Path) -> dict[str, tuple[float, ...]]:
+    """Loss on training and validation garments, and minutes, of every epoch of a training run that kept a log."""
+    log = run / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+    return {f"curve_{name}": tuple(line[name] for line in lines) for name in ("train", "val", "minutes")}
+
+
+def _flat(before: str, told: Mapping[str, Figure]) -> Iterator[tuple[str, float]]:
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{before}{name}.", value)
+        elif isinstance(value, (int, float)):
+            yield before + name, float(value)
+        elif isinstance(value, list) and len(value) == 2:
+            yield from zip((f"{before}{name}.low", f"{before}{name}.high"), map(float, value), strict=True)
