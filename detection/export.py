@@ -17,12 +17,14 @@ from detection.faster_rcnn import SIDE, ExportedDetector, make_faster_rcnn
 from recognition.cards import Card, WeightsMismatch, fingerprint, write_card
 from recognition.checkpoints import load_weights, save_weights
 from recognition.onnx_export import to_onnx
+from recognition.weight_files import read
 
 
-def export(detector: FasterRCNN, card: Card) -> None:
-    """Write the weights, the model, and the card with the fingerprint of them."""
+def export(detector: FasterRCNN, card: Card, bits: int = 16) -> None:
+    """Write the weights in 16 or 8 bits, the model, and the card with the fingerprint of them."""
     weights = card.file.with_suffix(".safetensors")
-    save_weights(detector, weights)
+    save_weights(detector, weights, bits)
+    detector.load_state_dict(read(weights))
     photo = torch.rand(3, SIDE, SIDE * 2 // 3)
     to_onnx(
         ExportedDetector(detector.eval()), {"photo": photo}, ["boxes", "classes", "scores"],
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("var/runs"))
     parser.add_argument("--name", default=SERVED, help="name that the weights get")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--bits", type=int, choices=(8, 16), default=16, help="of every large weight as it is stored")
     parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
     arguments = parser.parse_args()
     vocabulary = load_vocabulary()
@@ -51,7 +54,7 @@ def main() -> None:
         load_weights(detector, source, vocabulary)
     except (OSError, WeightsMismatch) as wrong:
         fail(str(wrong))
-    export(detector, card)
+    export(detector, card, arguments.bits)
 
 
 if __name__ == "__main__":

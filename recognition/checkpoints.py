@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attributes.report import Figure
 from attributes.vocabulary import Vocabulary
 from recognition.cards import WeightsMismatch, read_card
+from recognition.weight_files import read, stored
 
 
 class NotSaved(OSError):
@@ -56,13 +57,10 @@ def load_checkpoint(file: Path) -> dict[str, object] | None:
     return state
 
 
-def save_weights(model: nn.Module, file: Path) -> None:
-    """Write a model's parameters as float16 safetensors. Raises NotSaved."""
-    tensors: dict[str, Tensor] = {
-        k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in model.state_dict().items()
-    }
+def save_weights(model: nn.Module, file: Path, bits: int = 16) -> None:
+    """Write a model's parameters as float16 safetensors, or large ones in 8 `bits`. Raises NotSaved."""
     with _aside(file) as aside:
-        save_file(tensors, aside)
+        save_file(stored(model.state_dict(), bits), aside)
 
 
 def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary, grow: bool = False) -> None:
@@ -74,7 +72,7 @@ def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary, grow: boo
     card = read_card(file.with_suffix(".toml"))
     card.check(vocabulary)
     try:
-        tensors = {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
+        tensors = read(file)
     except (OSError, SafetensorError) as wrong:
         raise WeightsMismatch(f"{file.name} is missing or damaged: {wrong}") from wrong
     if grow:
