@@ -19,7 +19,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("float32", "bfloat16", "int8")
-# What "auto" takes. With AMX openvino-bfloat16 is faster (25.9 ms a garment against 30.8), but says 1.9 % of the single
+# What "auto" takes. With AMX openvino-bfloat16 is faster (24.2 ms a garment against 25.6), but says 1.7 % of the single
 # labels otherwise than float32 and costs the detector 1.9 points of mAP on val (docs/models.md).
 BEST = ("onnxruntime", "float32")
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # what is not in 8 bits stays float32
