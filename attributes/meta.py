@@ -11,6 +11,7 @@ from attributes.vocabulary import Group, Vocabulary
 _TURNS = re.compile(
     r"\b(?:with|over|in|on|under|of|for|and|at|by|from|to|w|worn|plus|against|featuring|like)\b|[,;:()/|&+.!?]|\s[-–—]\s"
 )
+NOTHING = ""  # what a phrase stands for that hides the value inside it
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -65,7 +66,7 @@ def named_values(vocabulary: Vocabulary, title: str, category: str | None = None
         for i, (start, end) in enumerate(_phrases(lowered)):
             for value, at, to in _matches(lowered, start, end, names):
                 n_held = sum(held == name for held, _ in found)
-                if n_held < group.max:
+                if value != NOTHING and n_held < group.max:
                     found.setdefault((name, value), NamedValue(name, value, at, to, i == 0))
     return sorted(found.values(), key=lambda v: v.start)
 
@@ -131,8 +132,8 @@ def _named_values(values: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, 
     table = {form: value for value, said in reversed(values) for name in said for form in _forms(name)}
     for _, said in values:
         for name in said:
-            if name.startswith("-"):
-                table.pop(name[1:], None)
+            if name.startswith("-") and table.pop(name[1:], None) is None:  # a phrase that only holds such a word
+                table |= dict.fromkeys(_forms(name[1:]), NOTHING)
     return table
 
 

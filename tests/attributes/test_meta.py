@@ -71,6 +71,12 @@ def test_titles_name_attribute_values(vocabulary: Vocabulary, title: str, values
     assert {(v.group, v.value) for v in named_values(vocabulary, title)} == values
 
 
+def test_a_belt_bag_is_not_belted_and_a_belted_bag_is(vocabulary: Vocabulary) -> None:
+    said = [{v.value for v in named_values(vocabulary, title, "bag")} for title in ("Black belt bag", "Bag with belt")]
+    assert "belted" not in said[0]
+    assert "belted" in said[1]
+
+
 def test_values_of_other_kinds_of_garment_are_not_named(vocabulary: Vocabulary) -> None:
     assert not any(v.group == "shoe-type" for v in named_values(vocabulary, "Clutch dress with sneakers", "dress"))
 
