@@ -1,9 +1,6 @@
 """Training, resuming, exporting and judging a tiny model on drawn garments."""
 
 import json
-import resource
-import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,10 +14,10 @@ from PIL import Image
 from attributes.labels import read_garments
 from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary
-from recognition.cards import Card, WeightsMismatch, read_card, write_card
-from recognition.checkpoints import NotSaved, load_checkpoint, load_weights, save_checkpoint, save_weights
+from recognition.cards import Card, WeightsMismatch, write_card
+from recognition.checkpoints import load_weights
 from recognition.choosing import better, calibrated, choose_biases, free_f1, thresholds
-from recognition.dataset import Augmentation, Batches, changed, held_out, squared_crops
+from recognition.dataset import Augmentation, Batches, squared_crops
 from recognition.decoder import State
 from recognition.decoding import Memory
 from recognition.distillation import Teachers
@@ -34,7 +31,7 @@ from recognition.optimization import Diverged, make_optimizer, optimize, rate_at
 from recognition.recognizer import Recognizer
 from recognition.runtime import Runtime
 from recognition.titles import TitleWords
-from recognition.train import Recipe, load_splits, train
+from recognition.train import Recipe, train
 
 SIDE = 64
 MILD = Augmentation(turn_degrees=3, scale=(0.95, 1.1), shift=0.03, stretch=0.03, light=0.1, erase=0)
@@ -279,27 +276,6 @@ def test_the_batch_whose_loss_is_not_finite_is_named(
         train(model, batches[0], batches[1], RECIPE, tmp_path)
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    """The limit on a file's size stands for the full disk: both end a write in the middle."""
-    file = tmp_path / "checkpoint.pt"
-    save_checkpoint(file, {"epoch": 1, "model": torch.zeros(10)})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-        with pytest.raises(NotSaved, match="what was there is kept"):
-            save_checkpoint(file, {"epoch": 2, "model": torch.zeros(1_000_000)})
-        with pytest.raises(NotSaved):
-            save_weights(torch.nn.Linear(1000, 1000), tmp_path / "best.safetensors")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, kept)
-    state = load_checkpoint(file)
-    assert state is not None
-    assert state["epoch"] == 1
-    assert list(tmp_path.iterdir()) == [file]
-
-
 def test_truncated_training_weights_are_refused(trained: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
     (tmp_path / "best.toml").write_bytes((trained / "best.toml").read_bytes())
     (tmp_path / "best.safetensors").write_bytes((trained / "best.safetensors").read_bytes()[:-1000])
@@ -307,20 +283,6 @@ def test_truncated_training_weights_are_refused(trained: Path, vocabulary: Vocab
         load_weights(RecognitionModel(vocabulary, "tiny"), tmp_path / "best.safetensors", vocabulary)
     with pytest.raises(WeightsMismatch, match="does not fit"):
         load_weights(RecognitionModel(vocabulary, "mobilenet_v2"), trained / "best.safetensors", vocabulary)
-
-
-def test_unreadable_photos_are_named_counted_and_skipped(
-    drawn: Path, vocabulary: Vocabulary, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(drawn, tmp_path / "data")
-    spoilt = [g for g in read_garments(tmp_path / "data", vocabulary, "train") if not held_out(g)][:3]
-    for garment in spoilt:
-        garment.photo.write_bytes(garment.photo.read_bytes()[:100])
-    training, _ = load_splits(tmp_path / "data", vocabulary, tmp_path / "runs")
-    said = capfd.readouterr().out
-    assert not set(training.ids) & {g.id for g in spoilt}
-    assert all(f"left out {g.photo.name}" in said for g in spoilt)
-    assert f"3 of {len(training) + 3} garments are left out" in said
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
@@ -369,41 +331,6 @@ def test_models_of_other_weights_are_refused(
 def test_large_numbers_are_stored_once(recognizer: Recognizer, trained: Path) -> None:
     sizes = {name: (trained / name).stat().st_size for name in FILES}
     assert sizes["tiny.encoder.onnx"] + sizes["tiny.decoder.onnx"] < 0.25 * sizes["tiny.safetensors"]
-
-
-def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    card = Card(
-        tmp_path / "a.toml", {"data": 'CC0 "photos"'}, {"side": 192.0}, {"medians": (0.25, -1.5)},
-        {"val": {"groups.colour.f1": 0.5, "items": 762.0}},
-    )  # fmt: skip
-    write_card(card)
-    assert read_card(tmp_path / "a.toml") == card
-
-
-def test_a_photo_that_cannot_be_read_is_left_out(drawn: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
-    garments = read_garments(drawn, vocabulary, "val")[:6]
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"no photo")
-    garments[2] = replace(garments[2], photo=broken)
-    crops, readable = squared_crops(garments, 32)
-    assert readable == [0, 1, 3, 4, 5]
-    assert len(crops) == 5
-
-
-def test_crops_are_kept_for_the_next_run(drawn: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
-    garments = read_garments(drawn, vocabulary, "val")[:6]
-    first, _ = squared_crops(garments, 32, tmp_path)
-    assert list(tmp_path.glob("crops-32-*.npy"))
-    again, _ = squared_crops(garments, 32, tmp_path)
-    np.testing.assert_array_equal(first, again)
-
-
-def test_changes_keep_the_size_and_differ() -> None:
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 255, (72, 72, 3), np.uint8)
-    one, other = (changed(pixels, 64, Augmentation(), random) for _ in range(2))
-    assert one.shape == (64, 64, 3)
-    assert (one != other).any()
 
 
 def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path: Path) -> None:
