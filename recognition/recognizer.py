@@ -85,10 +85,12 @@ class Recognizer:
         biases = card.lists.get("label_biases")
         self._biases = None if biases is None else np.array(biases, np.float32)
         self.runtime = runtime or Runtime.named("auto")
-        if self.runtime.precision == "int8" and not card.file.with_suffix(".encoder.int8.onnx").is_file():
-            raise WeightsMismatch(
-                f"{card.file.stem} has no weights in 8 bits; recognition.export writes them with --int8"
-            )
+        if self.runtime.precision == "int8":
+            if not card.file.with_suffix(".encoder.int8.onnx").is_file():
+                raise WeightsMismatch(
+                    f"{card.file.stem} has no weights in 8 bits; recognition.export writes them with --int8"
+                )
+            card.check_files(".encoder.int8.onnx")
         self.encoder: Network = SharedBatches(self.runtime.open(card.file.with_suffix(".encoder.onnx")))
         speller = Runtime("onnxruntime", "float32", 1)  # a step is too small to share among threads
         self.speller: Speller = OnnxSpeller(
