@@ -14,24 +14,21 @@ from attributes.report import fail
 from attributes.vocabulary import load_vocabulary
 from detection.detector import SERVED, WEIGHTS
 from detection.faster_rcnn import SIDE, ExportedDetector, make_faster_rcnn
-from recognition.cards import Card, WeightsMismatch, fingerprint, write_card
-from recognition.checkpoints import load_weights, save_weights
+from recognition.cards import Card, WeightsMismatch, write_card
+from recognition.checkpoints import load_weights, publish_weights
 from recognition.onnx_export import to_onnx
-from recognition.weight_files import read
 
 
 def export(detector: FasterRCNN, card: Card, bits: int = 16) -> None:
     """Write the weights in 16 or 8 bits, the model, and the card with the fingerprint of them."""
-    weights = card.file.with_suffix(".safetensors")
-    save_weights(detector, weights, bits)
-    detector.load_state_dict(read(weights))
+    card = publish_weights(detector, card, bits)
     photo = torch.rand(3, SIDE, SIDE * 2 // 3)
     to_onnx(
         ExportedDetector(detector.eval()), {"photo": photo}, ["boxes", "classes", "scores"],
         {"photo": {1: "height", 2: "width"}, "boxes": {0: "n"}, "classes": {0: "n"}, "scores": {0: "n"}},
-        card.file.with_suffix(".onnx"), weights,
+        card.file.with_suffix(".onnx"), card.file.with_suffix(".safetensors"),
     )  # fmt: skip
-    write_card(replace(card, text={**card.text, "fingerprint": fingerprint(weights)}))
+    write_card(card)
 
 
 def main() -> None:

@@ -49,7 +49,8 @@ class Card:
         for file in (weights, *(self.file.with_suffix(suffix) for suffix in suffixes)):
             if not file.is_file():
                 raise WeightsMismatch(f"{self.file.stem} lacks {file.name}; export it again or restore it")
-            if ours != fingerprint(file) if file == weights else ours.encode() not in file.read_bytes():
+            of_ours = fingerprint(file) == ours if file == weights else ours.encode() in file.read_bytes()
+            if not of_ours:
                 raise WeightsMismatch(f"{file.name} is damaged or of other weights than {self.file.name} says")
 
 

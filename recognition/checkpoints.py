@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from attributes.report import Figure
 from attributes.vocabulary import Vocabulary
-from recognition.cards import WeightsMismatch, read_card
+from recognition.cards import Card, WeightsMismatch, fingerprint, read_card
 from recognition.weight_files import read, stored
 
 
@@ -61,6 +62,17 @@ def save_weights(model: nn.Module, file: Path, bits: int = 16) -> None:
     """Write a model's parameters as float16 safetensors, or large ones in 8 `bits`. Raises NotSaved."""
     with _aside(file) as aside:
         save_file(stored(model.state_dict(), bits), aside)
+
+
+def publish_weights(model: nn.Module, card: Card, bits: int = 16) -> Card:
+    """Write the weights beside `card` and let the model have what was written; returns the card with their fingerprint.
+
+    Raises NotSaved.
+    """
+    weights = card.file.with_suffix(".safetensors")
+    save_weights(model, weights, bits)
+    model.load_state_dict(read(weights))
+    return replace(card, text={**card.text, "fingerprint": fingerprint(weights)})
 
 
 def load_weights(model: nn.Module, file: Path, vocabulary: Vocabulary, grow: bool = False) -> None:

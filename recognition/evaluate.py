@@ -107,7 +107,8 @@ def pooled_scores(predicted: Sequence[set[Pair]], true: Sequence[set[Pair]]) -> 
     return Scores(precision, recall, 2 * hits / max(n_predicted + n_true, 1), n_true)
 
 
-def _by_group(judged: Sequence[Judged], guided: bool) -> dict[str, Scores]:
+def by_group(judged: Sequence[Judged], guided: bool) -> dict[str, Scores]:
+    """Scores of every group, the category being one unless it was given."""
     groups = load_vocabulary().groups
     names = list(groups) if guided else ["category", *groups]
     return {name: label_scores(judged, guided, {name}) for name in names}
@@ -171,7 +172,7 @@ def _counts(one: Judged) -> list[int]:
 def figures(judged: Sequence[Judged], weights: str) -> dict[str, Figure]:
     """All figures of an evaluation (docs/evaluations.md)."""
     free, guided = label_scores(judged, False), label_scores(judged, True)
-    by_group = _by_group(judged, False)
+    groups = by_group(judged, False)
     emitted = [(r.confidence, (r.group, r.value) in one.true) for one in judged for r in one.free.read]
     confidence, right = np.array([c for c, _ in emitted]), np.array([r for _, r in emitted])
     return {
@@ -180,16 +181,16 @@ def figures(judged: Sequence[Judged], weights: str) -> dict[str, Figure]:
         "category_accuracy": _category_accuracy(judged),
         "category_top3": _category_accuracy(judged, 3),
         **_rates(free),
-        "macro_f1": float(np.mean([s.f1 for s in by_group.values()])),
+        "macro_f1": float(np.mean([s.f1 for s in groups.values()])),
         "nll": float(np.mean([one.nll[False] for one in judged])),
         "ece": expected_calibration_error(confidence, right),
         "free_without_category": _rates(label_scores(judged, False, set(load_vocabulary().groups))),
-        "groups": {name: {**_rates(s), "support": s.support} for name, s in by_group.items()},
+        "groups": {name: {**_rates(s), "support": s.support} for name, s in groups.items()},
         "kinds": {kind: _of_kind(some) for kind, some in _by_kind(judged).items() if some},
         "guided": {
             **_rates(guided),
             "nll": float(np.mean([one.nll[True] for one in judged])),
-            "groups": {name: {**_rates(s), "support": s.support} for name, s in _by_group(judged, True).items()},
+            "groups": {name: {**_rates(s), "support": s.support} for name, s in by_group(judged, True).items()},
         },
         "intervals": _intervals(judged),
         "ms_per_photo": float(np.median([one.ms for one in judged])),

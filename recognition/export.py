@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from attributes.labels import BadDataFolder, Garment, read_garments
 from attributes.report import fail, positive
 from attributes.vocabulary import load_vocabulary
-from recognition.cards import Card, WeightsMismatch, fingerprint, read_card, write_card
-from recognition.checkpoints import load_weights, save_weights
+from recognition.cards import Card, WeightsMismatch, read_card, write_card
+from recognition.checkpoints import load_weights, publish_weights
 from recognition.choosing import better, calibrated, choose, choose_biases, thresholds
 from recognition.dataset import held_out, places_of, squared_crops
 from recognition.decoder import DecoderSize, State
@@ -27,7 +27,6 @@ from recognition.onnx_export import to_onnx
 from recognition.quantization import quantize
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
 from recognition.telling import NOT_FOR, curve, metrics, weak_spots
-from recognition.weight_files import read
 
 SEEN = list(Seen._fields)  # names of the encoder's outputs
 SMALL_SIDE = 144  # of crops glanced at; of 128, 144, 160 best for what the shop picks in 160 photos of val
@@ -60,9 +59,7 @@ def export(model: RecognitionModel, card: Card, bits: int = 16) -> Card:
     The model then has the weights that were written.
     """
     n_hidden, batch = int(card.numbers["n_hidden"]), {0: "batch"}
-    weights = card.file.with_suffix(".safetensors")
-    save_weights(model, weights, bits)
-    model.load_state_dict(read(weights))
+    card, weights = publish_weights(model, card, bits), card.file.with_suffix(".safetensors")
     _export_encoder(model, int(card.numbers["side"]), card.file.with_suffix(".encoder.onnx"), weights)
     step = {
         "tokens": torch.zeros(1, dtype=torch.int64), "read": torch.zeros(1, 4 * n_hidden),
@@ -73,7 +70,6 @@ def export(model: RecognitionModel, card: Card, bits: int = 16) -> Card:
         dict.fromkeys((*step, "logits", "next_hidden", "next_cell"), batch), card.file.with_suffix(".decoder.onnx"),
         weights,
     )  # fmt: skip
-    card = replace(card, text={**card.text, "fingerprint": fingerprint(weights)})
     write_card(card)
     return card
 

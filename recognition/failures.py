@@ -16,7 +16,7 @@ from attributes.labels import BadDataFolder, evenly, read_garments
 from attributes.report import fail, model_arguments
 from attributes.vocabulary import load_vocabulary
 from recognition.cards import WeightsMismatch
-from recognition.evaluate import Judged, judge, label_scores
+from recognition.evaluate import Judged, by_group, judge
 from recognition.images import BadImage, crop, open_photo, square
 from recognition.recognizer import SERVED, Recognizer
 
@@ -75,7 +75,7 @@ def write_report(judged: Sequence[Judged], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     lines = [f"{n:4d}  {true} read as {read}" for (true, read), n in confusions(judged)]
     (out / "confusions.txt").write_text("\n".join(lines) + "\n")
-    scores = {g: label_scores(judged, False, {g}) for g in ("category", *load_vocabulary().groups)}
+    scores = by_group(judged, False)
     worst = sorted(scores.items(), key=lambda item: item[1].f1)
     table = [
         f"{g:14s} F1 {s.f1:.3f}  precision {s.precision:.3f}  recall {s.recall:.3f}  of {s.support}" for g, s in worst

@@ -34,12 +34,9 @@ class Learner(nn.Module):
         losses = losses if taught is None else self._taught(losses, seen, batch, taught)
         if self.words is None:
             return losses
-        words = batch.targets.words
-        named = words if mix is None else mix.share * words + (1 - mix.share) * words[mix.order]
-        nats = functional.binary_cross_entropy_with_logits(self.words(seen.read).float(), named, reduction="none").sum(
-            1
-        )
-        return losses._replace(besides=losses.besides + WORDS * nats)
+        named = mix.blended(batch.targets.words) if mix else batch.targets.words
+        nats = functional.binary_cross_entropy_with_logits(self.words(seen.read).float(), named, reduction="none")
+        return losses._replace(besides=losses.besides + WORDS * nats.sum(1))
 
     def _taught(self, hard: Losses, seen: Seen, batch: Batch, taught: Taught) -> Losses:
         assert self.project is not None

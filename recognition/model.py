@@ -48,8 +48,11 @@ class Mix(NamedTuple):
 
     def applied(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mixed photos and places."""
-        photos, places = (self.share * x + (1 - self.share) * x[self.order] for x in (batch.photos, batch.places))
-        return photos, places
+        return self.blended(batch.photos), self.blended(batch.places)
+
+    def blended(self, rows: Tensor) -> Tensor:
+        """(B, ...) of every photo, each with its share of the other's."""
+        return self.share * rows + (1 - self.share) * rows[self.order]
 
 
 class Losses(NamedTuple):

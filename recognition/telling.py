@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attributes.report import Figure
-from recognition.evaluate import Judged, figures
+from recognition.evaluate import Judged, by_group, figures
 from recognition.failures import confusions
 
 NOT_FOR = (
@@ -18,16 +18,13 @@ N_CONFUSIONS = 6
 
 def metrics(judged: Sequence[Judged]) -> dict[str, float]:
     """Every figure of an evaluation, by group and by kind of photo too, under names like groups.colour.f1."""
-    told = figures(judged, "")
-    return {name: value for name, value in _flat("", told) if name not in ("items", "ms_per_photo")} | {
-        "items": float(len(judged))
-    }
+    return {name: value for name, value in _flat("", figures(judged, "")) if name != "ms_per_photo"}
 
 
 def weak_spots(judged: Sequence[Judged]) -> str:
     """The groups that are read worst, and the categories most often taken for another, in words."""
-    f1 = {name: value for name, value in metrics(judged).items() if name.startswith("groups.") and name.endswith(".f1")}
-    weak = [f"{name.split('.')[1]} (F1 {v:.2f})" for name, v in sorted(f1.items(), key=lambda p: p[1]) if v < WEAK_F1]
+    worst = sorted(by_group(judged, False).items(), key=lambda pair: pair[1].f1)
+    weak = [f"{name} (F1 {scores.f1:.2f})" for name, scores in worst if scores.f1 < WEAK_F1]
     mixed = [f"{true} read as {read} ({n})" for (true, read), n in confusions(judged)[:N_CONFUSIONS]]
     return "; ".join(filter(None, [", ".join(weak), ", ".join(mixed)]))
 
