@@ -4,15 +4,21 @@ Three networks learn to read the same garments from a random start, without a te
 width, `shortcuts` the same with a projection shortcut round every stream, `widened` plain again with as many more channels
 as cost the same multiplications as the shortcuts. For every seed plain and shortcuts begin with the same common weights,
 and all three see the same batches. Each has the learning rate that is best for it in a short pilot with another seed.
-Stopped, the command goes on where it was. Printed are the epochs to a validation loss that is given beforehand, the area under
-the validation curve and its best value, with the mean paired difference to plain and a 95 % interval over seeds (t).
+Trainings run side by side and share nothing but the garments. Stopped, the command goes on where it was. Printed are the
+epochs to a validation loss that is given beforehand, the area under the validation curve and its best value, with the mean
+paired difference to plain and a 95 % interval over seeds (t).
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +26,7 @@ from scipy import stats
 from torch import nn
 
 from attributes.labels import BadDataFolder
-from attributes.report import Figure, fail, positive, write_figures
+from attributes.report import Figure, fail, positive, progress, write_figures
 from attributes.vocabulary import Vocabulary, load_vocabulary
 from recognition.backbones import ResCeptionEncoder
 from recognition.dataset import Batches
@@ -116,27 +122,76 @@ def summary(curves: Sequence[Sequence[float]], plain: Sequence[Sequence[float]],
     return figures
 
 
-def study(
-    batches: Sequence[Batches], recipe: Recipe, width: float, seeds: Sequence[int], out: Path
-) -> dict[str, Figure]:
-    """Train all arms on all seeds, and sum up."""
-    vocabulary, side = load_vocabulary(), recipe.side(0)
-    wide = equal_width(width, side)
+class Trial(NamedTuple):
+    """One training of the study."""
 
-    def run(arm: str, seed: int, rate: float, epochs: int) -> Path:
-        folder = out / f"{arm}-{seed}-{rate:g}"
-        ours = replace(recipe, stages=((epochs, side),), rate=rate, new_rate=rate, seed=seed, patience=epochs)
-        model = make_arm(arm, vocabulary, width, wide, seed).to(memory_format=torch.channels_last)
-        train(model, batches[0], batches[1], ours, folder)
-        return folder
+    arm: str
+    seed: int
+    rate: float
+    epochs: int
 
-    rates = {
-        arm: min(RATES, key=lambda rate, arm=arm: min(curve(run(arm, PILOT_SEED, rate, PILOT_EPOCHS))))  # type: ignore[misc]
-        for arm in ARMS
-    }
-    curves = {arm: [curve(run(arm, seed, rates[arm], recipe.epochs)) for seed in seeds] for arm in ARMS}
+
+class Bench:
+    """Trains trials, each in its folder below `out`: one that is done is not trained again, one that was stopped goes on."""
+
+    def __init__(self, batches: Sequence[Batches], recipe: Recipe, width: float, out: Path) -> None:
+        self._training, self._validation = batches
+        self._recipe, self._width, self._out = recipe, width, out
+        self.wide = equal_width(width, recipe.side(0))
+
+    def train(self, trial: Trial) -> list[float]:
+        """The validation losses of a trial, epoch by epoch; what the training prints stands in its folder."""
+        folder = self._out / f"{trial.arm}-{trial.seed}-{trial.rate:g}-of-{trial.epochs}"
+        folder.mkdir(parents=True, exist_ok=True)
+        ours = replace(
+            self._recipe, stages=((trial.epochs, self._recipe.side(0)),), rate=trial.rate, new_rate=trial.rate,
+            seed=trial.seed, patience=trial.epochs,
+        )  # fmt: skip
+        model = make_arm(trial.arm, load_vocabulary(), self._width, self.wide, trial.seed)
+        with (folder / "printed.log").open("a") as log, redirect_stdout(log):
+            train(model.to(memory_format=torch.channels_last), self._training, self._validation, ours, folder)
+        return curve(folder)
+
+
+Trials = Sequence[Trial]
+Trainer = Callable[[Trials], list[list[float]]]  # the curve of every trial, in order
+
+
+@contextmanager
+def side_by_side(jobs: int, threads: int, prepare: Callable[[], Bench]) -> Iterator[Trainer]:
+    """Trains `jobs` trials at a time, each in a process of its own with its own bench and `threads` threads."""
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (threads, prepare)) as pool:
+        yield lambda trials: list(progress(pool.map(_train, trials), len(trials), "trainings"))
+
+
+_bench: list[Bench] = []  # of this process
+
+
+def _begin(threads: int, prepare: Callable[[], Bench]) -> None:
+    torch.set_num_threads(threads)
+    _bench.append(prepare())
+
+
+def _train(trial: Trial) -> list[float]:
+    return _bench[0].train(trial)
+
+
+def prepared(data: Path, out: Path, recipe: Recipe, width: float) -> Bench:
+    """A bench for the garments of a data folder. Raises BadDataFolder."""
+    return Bench(load_splits(data, load_vocabulary(), out), recipe, width, out)
+
+
+def study(trained: Trainer, epochs: int, seeds: Sequence[int]) -> dict[str, Figure]:
+    """Find every arm's rate, train all arms on all seeds, and sum up."""
+    pilots = [Trial(arm, PILOT_SEED, rate, PILOT_EPOCHS) for arm in ARMS for rate in RATES]
+    reached = dict(zip(pilots, map(min, trained(pilots)), strict=True))
+    rates = {arm: min((p for p in pilots if p.arm == arm), key=reached.__getitem__).rate for arm in ARMS}
+    trials = [Trial(arm, seed, rates[arm], epochs) for seed in seeds for arm in ARMS]  # stopped, whole seeds are done
+    of_trial = dict(zip(trials, trained(trials), strict=True))
+    curves = {arm: [c for trial, c in of_trial.items() if trial.arm == arm] for arm in ARMS}
     return {
-        "side": side, "width": width, "widened_to": wide, "epochs": recipe.epochs, "seeds": list(seeds), "goal": GOAL,
+        "epochs": epochs, "seeds": list(seeds), "goal": GOAL,
+        "pilots": {f"{p.arm} at {p.rate:g}": loss for p, loss in reached.items()},
         "arms": {
             arm: {"rate": rates[arm], **summary(curves[arm], curves["plain"], GOAL), "curves": curves[arm]} for arm in ARMS
         },
@@ -152,17 +207,22 @@ def main() -> None:
     parser.add_argument("--side", type=positive, default=96)
     parser.add_argument("--epochs", type=positive, default=25)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument("--jobs", type=positive, default=2, help="trainings side by side")
+    parser.add_argument("--threads", type=positive, default=1, help="of each training")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     keep_freed_memory()
-    torch.set_num_threads(arguments.threads)
+    recipe = Recipe(((arguments.epochs, arguments.side),))
+    prepare = partial(prepared, arguments.data, arguments.out, recipe, arguments.width)
     try:
-        batches = load_splits(arguments.data, load_vocabulary(), arguments.out)
+        widened_to = prepare().wide  # and the crops are there before several want them
     except BadDataFolder as wrong:
         fail(str(wrong))
-    recipe = Recipe(((arguments.epochs, arguments.side),))
-    write_figures(study(batches, recipe, arguments.width, arguments.seeds, arguments.out), arguments.json)
+    with side_by_side(arguments.jobs, arguments.threads, prepare) as trained:
+        figures = study(trained, arguments.epochs, arguments.seeds)
+    write_figures(
+        {"side": arguments.side, "width": arguments.width, "widened_to": widened_to, **figures}, arguments.json
+    )
 
 
 if __name__ == "__main__":

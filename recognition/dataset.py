@@ -5,6 +5,7 @@ Shapes in this module:
     T  tokens      V  tokens of the vocabulary
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ def squared_crops(garments: Sequence[Garment], side: int, cache: Path | None = N
                 crops[i] = pixels
     if kept is not None and not bad:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept.with_suffix(".tmp.npy"), crops)
-        kept.with_suffix(".tmp.npy").rename(kept)
+        aside = kept.with_suffix(f".{os.getpid()}.tmp.npy")  # others may be at it too
+        np.save(aside, crops)
+        aside.rename(kept)
     readable = [i for i in range(len(garments)) if i not in bad]
     return (crops[readable] if bad else crops), readable
 

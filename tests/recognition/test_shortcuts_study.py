@@ -1,5 +1,7 @@
 """The study of shortcuts compares what it says it compares."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,21 @@ import pytest
 import torch
 
 from attributes.vocabulary import Vocabulary
-from benchmarks.shortcuts import _common, equal_width, make_arm, multiplications, summary
+from benchmarks.shortcuts import (
+    PILOT_SEED,
+    RATES,
+    Trial,
+    _common,
+    equal_width,
+    make_arm,
+    multiplications,
+    prepared,
+    side_by_side,
+    study,
+    summary,
+)
 from recognition.resception import ResCeption, scaled_inception
+from recognition.train import Recipe
 
 
 def test_a_scaled_network_has_half_the_channels_and_about_a_quarter_of_the_cost() -> None:
@@ -58,3 +73,31 @@ def test_scaling_keeps_every_kernel(tmp_path: Path) -> None:
     kernels = [m.kernel_size for m in scaled_inception(0.3).modules() if isinstance(m, torch.nn.Conv2d)]
     assert (1, 7) in kernels
     assert len(kernels) == 94
+
+
+def test_every_arm_is_trained_at_the_rate_that_its_pilot_liked_best() -> None:
+    liked = {"plain": RATES[0], "shortcuts": RATES[2], "widened": RATES[1]}
+    asked: list[Trial] = []
+
+    def trained(trials: Sequence[Trial]) -> list[list[float]]:
+        asked.extend(trials)
+        return [[2000.0, 8.0 + (t.rate != liked[t.arm]) + 0.1 * t.seed] for t in trials]
+
+    found = study(trained, 2, [1, 2])
+    whole = [t for t in asked if t.seed != PILOT_SEED]
+    assert {(t.arm, t.rate) for t in whole} == set(liked.items())
+    assert sorted({t.seed for t in whole}) == [1, 2]
+    assert found["arms"]["shortcuts"]["curves"] == [[2000.0, 8.1], [2000.0, 8.2]]  # type: ignore[index,call-overload]
+
+
+def test_trainings_side_by_side_are_kept_and_not_trained_again(drawn: Path, tmp_path: Path) -> None:
+    prepare = partial(prepared, drawn, tmp_path / "out", Recipe(((1, 96),)), 0.0625)
+    prepare()
+    trials = [Trial(arm, 1, 1e-3, 1) for arm in ("plain", "shortcuts")]
+    with side_by_side(2, 1, prepare) as trained:
+        first = trained(trials)
+        logs = [log.stat().st_mtime_ns for log in sorted((tmp_path / "out").glob("*/log.jsonl"))]
+        assert trained(trials) == first
+    assert [len(one) for one in first] == [1, 1]
+    assert first[0] != first[1]
+    assert [log.stat().st_mtime_ns for log in sorted((tmp_path / "out").glob("*/log.jsonl"))] == logs
