@@ -76,3 +76,16 @@ def _rounded(figure: Figure) -> Figure:
     if isinstance(figure, Sequence) and not isinstance(figure, str):
         return [_rounded(v) for v in figure]
     return figure
+
+
+def flat(figures: Mapping[str, Figure], before: str = "") -> dict[str, float]:
+    """Every number of nested figures under its path, as in groups.colour.f1; pairs are intervals, from .low to .high."""
+    told: dict[str, float] = {}
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            told |= flat(value, f"{before}{name}.")
+        elif isinstance(value, (int, float)):
+            told[before + name] = float(value)
+        elif isinstance(value, list) and len(value) == 2:
+            told |= zip((f"{before}{name}.low", f"{before}{name}.high"), map(float, value), strict=True)
+    return told

@@ -135,6 +135,18 @@ def figures(
     }
 
 
+def judge(detector: Detector, recognizer: Recognizer, photos: Sequence[LabeledPhoto]) -> dict[str, Figure]:
+    """Look for garments in every photo; all figures but the weights' name. Raises BadImage."""
+    detections, read, ms = [], [], []
+    for photo in progress(photos, len(photos), "find"):
+        pixels = open_photo(photo.photo)
+        started = time.perf_counter()
+        detections.append(detector.find(pixels))
+        ms.append((time.perf_counter() - started) * 1000)
+        read.append(recognizer.describe(pixels).category)
+    return {**figures(photos, detections, read, detector.vocabulary), "ms_per_photo": float(np.median(ms))}
+
+
 def main() -> None:
     """Read the command line, judge one split, print and write the figures."""
     arguments = model_arguments(__doc__ or "").parse_args()
@@ -143,18 +155,10 @@ def main() -> None:
         photos = read_boxes(Path(arguments.data), vocabulary, arguments.split)
         photos = [photos[i] for i in evenly(len(photos), arguments.limit)]
         recognizer = Recognizer.load()
-        detector = Detector.load(name, recognizer=recognizer)
-        detections, read, ms = [], [], []
-        for photo in progress(photos, len(photos), "find"):
-            pixels = open_photo(photo.photo)
-            started = time.perf_counter()
-            detections.append(detector.find(pixels))
-            ms.append((time.perf_counter() - started) * 1000)
-            read.append(recognizer.describe(pixels).category)
+        judged = judge(Detector.load(name, recognizer=recognizer), recognizer, photos)
     except (BadDataFolder, WeightsMismatch, BadImage) as wrong:
         fail(str(wrong))
-    judged = figures(photos, detections, read, vocabulary)
-    write_figures({"weights": name, **judged, "ms_per_photo": float(np.median(ms))}, arguments.json)
+    write_figures({"weights": name, **judged}, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,36 @@
-"""Make a trained detector servable: one ONNX file with float16 numbers, and its card.
+"""Make a trained detector servable: its weights, one ONNX file that refers to them, and its card with what it reaches on val.
 
-python -m detection.export --run NAME [--name NAME]
+python -m detection.export --data DIR --run NAME [--name NAME]
 """
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torchvision.models.detection import FasterRCNN
 
-from attributes.report import fail
+from attributes.labels import BadDataFolder, read_boxes
+from attributes.report import fail, flat, positive
 from attributes.vocabulary import load_vocabulary
-from detection.detector import SERVED, WEIGHTS
+from detection.detector import SERVED, WEIGHTS, Detector
+from detection.evaluate import judge
 from detection.faster_rcnn import SIDE, ExportedDetector, make_faster_rcnn
 from recognition.cards import Card, WeightsMismatch, write_card
 from recognition.checkpoints import load_weights, publish_weights
+from recognition.images import BadImage
 from recognition.onnx_export import to_onnx
+from recognition.recognizer import Recognizer
+from recognition.weight_files import NEVER
 
 
-def export(detector: FasterRCNN, card: Card, bits: int = 16) -> None:
-    """Write the weights in 16 or 8 bits, the model, and the card with the fingerprint of them."""
-    card = publish_weights(detector, card, bits)
+def export(detector: FasterRCNN, card: Card, eight_from: int = NEVER) -> Card:
+    """Write the weights, the model, and the card with their fingerprint, which is returned.
+
+    Tensors of `eight_from` numbers or more are stored in 8 bits.
+    """
+    card = publish_weights(detector, card, eight_from)
     photo = torch.rand(3, SIDE, SIDE * 2 // 3)
     to_onnx(
         ExportedDetector(detector.eval()), {"photo": photo}, ["boxes", "classes", "scores"],
@@ -29,16 +38,24 @@ def export(detector: FasterRCNN, card: Card, bits: int = 16) -> None:
         card.file.with_suffix(".onnx"), card.file.with_suffix(".safetensors"),
     )  # fmt: skip
     write_card(card)
+    return card
 
 
 def main() -> None:
     """Read the command line and export a run's weights."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data folder; its val photos give the figures")
     parser.add_argument("--run", required=True, help="name of the training run under --runs")
     parser.add_argument("--runs", type=Path, default=Path("var/runs"))
     parser.add_argument("--name", default=SERVED, help="name that the weights get")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--bits", type=int, choices=(8, 16), default=16, help="of every large weight as it is stored")
+    parser.add_argument(
+        "--eight-from",
+        type=positive,
+        default=NEVER,
+        metavar="N",
+        help="store tensors of N numbers or more in 8 bits (none)",
+    )
     parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
     arguments = parser.parse_args()
     vocabulary = load_vocabulary()
@@ -47,11 +64,20 @@ def main() -> None:
     detector = make_faster_rcnn(vocabulary)
     source = arguments.runs / arguments.run / "best.safetensors"
     try:
+        photos = read_boxes(arguments.data, vocabulary, "val")
+        recognizer = Recognizer.load()
         write_card(replace(card, file=source.with_suffix(".toml")))
         load_weights(detector, source, vocabulary)
-    except (OSError, WeightsMismatch) as wrong:
+        with TemporaryDirectory(dir=arguments.out) as aside:  # what serves stays as it is until everything is ready
+            new = export(detector, replace(card, file=Path(aside) / card.file.name), arguments.eight_from)
+            judged = flat(judge(Detector(vocabulary, new, recognizer=recognizer), recognizer, photos))
+            print(f"mAP@0.5 on val {judged['map.0.5']:.4f}, guided {judged['guided_map.0.5']:.4f}")
+            judged.pop("ms_per_photo")
+            write_card(replace(new, metrics={"val": judged}))
+            for suffix in (".onnx", ".safetensors", ".toml"):
+                new.file.with_suffix(suffix).replace(card.file.with_suffix(suffix))
+    except (BadDataFolder, BadImage, OSError, WeightsMismatch) as wrong:
         fail(str(wrong))
-    export(detector, card, arguments.bits)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from attributes.report import Figure
 from attributes.vocabulary import Vocabulary
 from recognition.cards import Card, WeightsMismatch, fingerprint, read_card
-from recognition.weight_files import read, stored
+from recognition.weight_files import NEVER, read, stored
 
 
 class NotSaved(OSError):
@@ -27,25 +28,22 @@ class NotSaved(OSError):
 
 def save_checkpoint(file: Path, state: Mapping[str, object]) -> None:
     """Write a training state (model, optimizer, epoch ...) durably. Raises NotSaved."""
-    with _aside(file) as aside, aside.open("wb") as opened:
+    with _aside(file) as opened:
         torch.save(dict(state), opened)
-        opened.flush()
-        os.fsync(opened.fileno())
 
 
 @contextmanager
-def _aside(file: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `file` when everything went well."""
+def _aside(file: Path) -> Iterator[BinaryIO]:
+    """An open file, which is synced and takes the place of `file` when everything went well."""
     aside = file.with_suffix(".tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
+        with aside.open("wb") as opened:
+            yield opened
+            opened.flush()
+            os.fsync(opened.fileno())
         aside.rename(file)
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-    ) as wrong:  # torch and safetensors tell of a full disk in their own ways
+    except (OSError, RuntimeError) as wrong:  # torch tells of a full disk in its own way
         aside.unlink(missing_ok=True)
         raise NotSaved(f"{file} could not be written, what was there is kept: {wrong}") from wrong
 
@@ -58,19 +56,19 @@ def load_checkpoint(file: Path) -> dict[str, object] | None:
     return state
 
 
-def save_weights(model: nn.Module, file: Path, bits: int = 16) -> None:
-    """Write a model's parameters as float16 safetensors, or large ones in 8 `bits`. Raises NotSaved."""
-    with _aside(file) as aside:
-        save_file(stored(model.state_dict(), bits), aside)
+def save_weights(model: nn.Module, file: Path, eight_from: int = NEVER) -> None:
+    """Write a model's parameters as float16 safetensors, those of `eight_from` numbers or more in 8 bits. Raises NotSaved."""
+    with _aside(file) as opened:
+        opened.write(save(stored(model.state_dict(), eight_from)))
 
 
-def publish_weights(model: nn.Module, card: Card, bits: int = 16) -> Card:
+def publish_weights(model: nn.Module, card: Card, eight_from: int = NEVER) -> Card:
     """Write the weights beside `card` and let the model have what was written; returns the card with their fingerprint.
 
     Raises NotSaved.
     """
     weights = card.file.with_suffix(".safetensors")
-    save_weights(model, weights, bits)
+    save_weights(model, weights, eight_from)
     model.load_state_dict(read(weights))
     return replace(card, text={**card.text, "fingerprint": fingerprint(weights)})
 

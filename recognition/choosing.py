@@ -75,14 +75,14 @@ def _fitted(judged: Sequence[Judged], guided: bool) -> tuple[float, ...]:
 def choose(card: Card, garments: Sequence[Garment]) -> Card:
     """Try one view and two, every beam width and heads' weight on `garments`; keep the best F1 of free reading."""
     best, kept = -1.0, card
+    opened = Recognizer(load_vocabulary(), card)
     for mirror in (0, 1):
-        seen = seen_by(
-            Recognizer(load_vocabulary(), _with(card, mirror=mirror)), garments, "two views" if mirror else "one view"
-        )
+        views = opened.with_settings(_with(card, mirror=mirror))
+        seen = seen_by(views, garments, "two views" if mirror else "one view")
         for weight in HEADS_WEIGHTS:
             for beam in BEAMS:
                 tried = _with(card, mirror=mirror, beam=beam, heads_weight=weight)
-                scores = pooled_scores(seen.read(Recognizer(load_vocabulary(), tried)), seen.true)
+                scores = pooled_scores(seen.read(opened.with_settings(tried)), seen.true)
                 print(f"{'mirror, ' * mirror}beam {beam}, heads {weight}: {scores.precision:.4f} / {scores.recall:.4f}")
                 if scores.f1 > best + 5e-4:  # the simpler setting comes first and wins near ties
                     best, kept = scores.f1, tried
@@ -95,7 +95,8 @@ def choose_biases(card: Card, garments: Sequence[Garment]) -> Card:
     Most is to be won where a garment has several values, of which the likeliest spelling is too short.
     """
     vocabulary = load_vocabulary()
-    seen = seen_by(Recognizer(vocabulary, card), garments, "biases")
+    opened = Recognizer(vocabulary, card)
+    seen = seen_by(opened, garments, "biases")
     biases = dict.fromkeys(vocabulary.groups, 0.0)
 
     def tried(group: str, bias: float) -> Card:
@@ -104,7 +105,7 @@ def choose_biases(card: Card, garments: Sequence[Garment]) -> Card:
             by_group.get(g, 0.0) for g, _ in vocabulary.labels)})  # fmt: skip
 
     def f1(one: Card) -> float:
-        return pooled_scores(seen.read(Recognizer(vocabulary, one)), seen.true).f1
+        return pooled_scores(seen.read(opened.with_settings(one)), seen.true).f1
 
     best = f1(card)
     for group in [g for _ in range(2) for g in vocabulary.groups]:

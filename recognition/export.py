@@ -27,6 +27,7 @@ from recognition.onnx_export import to_onnx
 from recognition.quantization import quantize
 from recognition.recognizer import SERVED, WEIGHTS, Recognizer
 from recognition.telling import NOT_FOR, curve, metrics, weak_spots
+from recognition.weight_files import NEVER
 
 SEEN = list(Seen._fields)  # names of the encoder's outputs
 SMALL_SIDE = 144  # of crops glanced at; of 128, 144, 160 best for what the shop picks in 160 photos of val
@@ -53,13 +54,13 @@ class _Step(nn.Module):
         return logits, state.hidden, state.cell
 
 
-def export(model: RecognitionModel, card: Card, bits: int = 16) -> Card:
-    """Write the weights in 16 or 8 bits, encoder and decoder step, and the card with their fingerprint, which is returned.
+def export(model: RecognitionModel, card: Card, eight_from: int = NEVER) -> Card:
+    """Write the weights, encoder and decoder step, and the card with their fingerprint, which is returned.
 
-    The model then has the weights that were written.
+    Tensors of `eight_from` numbers or more are stored in 8 bits. The model then has the weights that were written.
     """
     n_hidden, batch = int(card.numbers["n_hidden"]), {0: "batch"}
-    card, weights = publish_weights(model, card, bits), card.file.with_suffix(".safetensors")
+    card, weights = publish_weights(model, card, eight_from), card.file.with_suffix(".safetensors")
     _export_encoder(model, int(card.numbers["side"]), card.file.with_suffix(".encoder.onnx"), weights)
     step = {
         "tokens": torch.zeros(1, dtype=torch.int64), "read": torch.zeros(1, 4 * n_hidden),
@@ -105,7 +106,13 @@ def main() -> None:
     parser.add_argument(
         "--small-side", type=positive, default=SMALL_SIDE, help="side of a crop that is only glanced at"
     )
-    parser.add_argument("--bits", type=int, choices=(8, 16), default=16, help="of every large weight as it is stored")
+    parser.add_argument(
+        "--eight-from",
+        type=positive,
+        default=NEVER,
+        metavar="N",
+        help="store tensors of N numbers or more in 8 bits (none)",
+    )
     parser.add_argument("--int8", action="store_true", help="write the encoder in 8 bits too")
     parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
     parser.add_argument(
@@ -128,7 +135,7 @@ def main() -> None:
     used = [g for g in training if not held_out(g)]
     with TemporaryDirectory(dir=arguments.out) as aside:  # what serves stays as it is until everything is ready
         card = replace(card, file=Path(aside) / card.file.name)
-        card = export(model, card, arguments.bits)
+        card = export(model, card, arguments.eight_from)
         if arguments.int8:
             export_in_8_bits(model, card, used[:: max(1, len(used) // N_CALIBRATION)])
         card = choose_biases(choose(card, validation), validation)
@@ -136,13 +143,13 @@ def main() -> None:
         kept = [g for g in training if held_out(g)]
         card = replace(card, lists={**card.lists, **calibrated(recognizer, kept), **thresholds(recognizer, used[::8])})
         judged = {
-            name: judge(Recognizer(vocabulary, card), some)
+            name: judge(recognizer.with_settings(card), some)
             for name, some in (("val", validation), ("calibration", kept))
         }
         card = replace(
             card, text={**card.text, "weak": weak_spots(judged["val"]), "not_for": NOT_FOR},
             lists={**card.lists, **curve(source.parent)},
-            metrics={name: metrics(some) for name, some in judged.items()},
+            metrics={"val": metrics(judged["val"]), "calibration": metrics(judged["calibration"], without="ece")},
         )  # fmt: skip
         write_card(card)
         serving = arguments.out / card.file.name

@@ -7,6 +7,7 @@ Shapes in this module:
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -75,15 +76,9 @@ class Recognizer:
     def __init__(self, vocabulary: Vocabulary, card: Card, runtime: Runtime | None = None) -> None:
         card.check(vocabulary)
         card.check_files(".encoder.onnx", ".decoder.onnx")
-        self.card, self.vocabulary, self.grammar = card, vocabulary, Grammar(vocabulary)
-        self.side = int(card.numbers["side"])
-        self.small = int(card.numbers.get("small_side", self.side))
-        self.beam = int(card.numbers.get("beam", 1))
-        self.mirror = bool(card.numbers.get("mirror", 0))
-        self.heads_weight = card.numbers.get("heads_weight", 0.0)
+        self.vocabulary, self.grammar = vocabulary, Grammar(vocabulary)
         self.layout = HeadLayout(vocabulary)
-        biases = card.lists.get("label_biases")
-        self._biases = None if biases is None else np.array(biases, np.float32)
+        self._settle(card)
         self.runtime = runtime or Runtime.named("auto")
         if self.runtime.precision == "int8":
             if not card.file.with_suffix(".encoder.int8.onnx").is_file():
@@ -96,10 +91,6 @@ class Recognizer:
         self.speller: Speller = OnnxSpeller(
             speller.open(card.file.with_suffix(".decoder.onnx")), int(card.numbers["n_hidden"])
         )
-        self._calibrations = {
-            guided: Calibration(card.lists[name]) if name in card.lists else Calibration()
-            for guided, name in ((False, "calibration_free"), (True, "calibration_guided"))
-        }
 
     @classmethod
     def load(
@@ -111,6 +102,26 @@ class Recognizer:
     ) -> "Recognizer":
         """Open the exported model called `name`. Raises WeightsMismatch, saying what differs."""
         return cls(vocabulary or load_vocabulary(), read_card(folder / f"{name}.toml"), runtime)
+
+    def with_settings(self, card: Card) -> "Recognizer":
+        """The networks that are open here, read as another card of the same weights says."""
+        other = copy(self)
+        other._settle(card)
+        return other
+
+    def _settle(self, card: Card) -> None:
+        self.card = card
+        self.side = int(card.numbers["side"])
+        self.small = int(card.numbers.get("small_side", self.side))
+        self.beam = int(card.numbers.get("beam", 1))
+        self.mirror = bool(card.numbers.get("mirror", 0))
+        self.heads_weight = card.numbers.get("heads_weight", 0.0)
+        biases = card.lists.get("label_biases")
+        self._biases = None if biases is None else np.array(biases, np.float32)
+        self._calibrations = {
+            guided: Calibration(card.lists[name]) if name in card.lists else Calibration()
+            for guided, name in ((False, "calibration_free"), (True, "calibration_guided"))
+        }
 
     def looks(self, photo: Pixels) -> Looks:
         """Look at regions of a photo, (H, W, 3), each encoded once."""

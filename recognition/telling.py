@@ -1,10 +1,10 @@
 """What a card tells of a model besides how to run it: how it came about, how good it is, and where it is wrong."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from attributes.report import Figure
+from attributes.report import flat
 from recognition.evaluate import Judged, by_group, figures
 from recognition.failures import confusions
 
@@ -16,9 +16,12 @@ WEAK_F1 = 0.6  # of a group, below which the card names it as weak
 N_CONFUSIONS = 6
 
 
-def metrics(judged: Sequence[Judged]) -> dict[str, float]:
-    """Every figure of an evaluation, by group and by kind of photo too, under names like groups.colour.f1."""
-    return {name: value for name, value in _flat("", figures(judged, "")) if name != "ms_per_photo"}
+def metrics(judged: Sequence[Judged], without: str = "") -> dict[str, float]:
+    """Every figure of an evaluation, by group and by kind of photo too, under names like groups.colour.f1.
+
+    without: a figure that these garments cannot give, as the calibration of confidences that were fitted on them.
+    """
+    return {name: value for name, value in flat(figures(judged, "")).items() if name not in ("ms_per_photo", without)}
 
 
 def weak_spots(judged: Sequence[Judged]) -> str:
@@ -34,13 +37,3 @@ def curve(run: Path) -> dict[str, tuple[float, ...]]:
     log = run / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     return {f"curve_{name}": tuple(line[name] for line in lines) for name in ("train", "val", "minutes")}
-
-
-def _flat(before: str, told: Mapping[str, Figure]) -> Iterator[tuple[str, float]]:
-    for name, value in told.items():
-        if isinstance(value, Mapping):
-            yield from _flat(f"{before}{name}.", value)
-        elif isinstance(value, (int, float)):
-            yield before + name, float(value)
-        elif isinstance(value, list) and len(value) == 2:
-            yield from zip((f"{before}{name}.low", f"{before}{name}.high"), map(float, value), strict=True)

@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-LARGE = 1000  # numbers of a tensor, from which on it is stored in 8 bits
+LARGE = 1000  # numbers of a tensor, from which on exported models refer to it instead of holding it
+NEVER = 2**62  # more numbers than a tensor has
 SCALE = ".scale"  # ends the name of the scales, (N,) float32, of a tensor in 8 bits
 _TOP = 127
 
@@ -30,11 +31,11 @@ class Extent(NamedTuple):
     kind: str
 
 
-def stored(state: Mapping[str, Tensor], bits: int = 16) -> dict[str, Tensor]:
-    """What is written of a state: floating point as float16, or with 8 `bits` large tensors of several axes as int8."""
+def stored(state: Mapping[str, Tensor], eight_from: int = NEVER) -> dict[str, Tensor]:
+    """What is written of a state: floating point as float16, tensors of several axes and `eight_from` numbers or more as int8."""
     written: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        if bits == 8 and tensor.is_floating_point() and tensor.ndim > 1 and tensor.numel() >= LARGE:
+        if tensor.is_floating_point() and tensor.ndim > 1 and tensor.numel() >= eight_from:
             scale = tensor.float().abs().flatten(1).amax(1).clamp(min=1e-12) / _TOP
             written[name] = (tensor.float() / _by_row(scale, tensor)).round().to(torch.int8)
             written[name + SCALE] = scale

@@ -39,3 +39,9 @@ def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
     )  # fmt: skip
     write_card(card)
     assert read_card(tmp_path / "a.toml") == card
+
+
+def test_weights_can_be_read_by_whoever_may_read_other_new_files(tmp_path: Path) -> None:
+    save_weights(torch.nn.Linear(3, 2), tmp_path / "best.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "best.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -13,7 +13,7 @@ from torch import nn
 
 from recognition.checkpoints import save_weights
 from recognition.onnx_export import to_onnx
-from recognition.weight_files import LARGE, SCALE, extents, read, stored
+from recognition.weight_files import LARGE, NEVER, SCALE, extents, read, stored
 
 
 def _two_layers() -> nn.Sequential:
@@ -30,7 +30,7 @@ def _answer(file: Path, photos: torch.Tensor) -> np.ndarray:
 def test_a_number_in_8_bits_is_off_by_half_a_step_of_its_row_at_most(sizes: list[float], seed: int) -> None:
     torch.manual_seed(seed)
     tensor = torch.randn(4, LARGE) * torch.tensor(sizes)[:, None]
-    written = stored({"a": tensor}, bits=8)
+    written = stored({"a": tensor}, 4 * LARGE)
     assert written["a"].dtype == torch.int8
     back = written["a"].float() * written["a" + SCALE][:, None]
     step = tensor.abs().amax(1, keepdim=True) / 127
@@ -39,7 +39,7 @@ def test_a_number_in_8_bits_is_off_by_half_a_step_of_its_row_at_most(sizes: list
 
 def test_small_tensors_whole_numbers_and_single_axes_stay_as_they_are(tmp_path: Path) -> None:
     state = {"bias": torch.randn(2 * LARGE), "small": torch.randn(3, 5), "n": torch.tensor([4, 2**40])}
-    save_file(stored(state, bits=8), tmp_path / "w.safetensors")
+    save_file(stored(state, LARGE), tmp_path / "w.safetensors")
     back = read(tmp_path / "w.safetensors")
     assert set(back) == set(state)
     assert back["n"].tolist() == state["n"].tolist()
@@ -55,18 +55,18 @@ def test_the_extents_of_a_file_are_where_its_bytes_are(tmp_path: Path) -> None:
     assert (at["a"].kind, at["b"].kind, set(at)) == ("F32", "I64", {"a", "b"})
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_an_exported_model_computes_with_the_stored_numbers(bits: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("eight_from", [LARGE, NEVER])
+def test_an_exported_model_computes_with_the_stored_numbers(eight_from: int, tmp_path: Path) -> None:
     model = _two_layers().eval()
     weights, file = tmp_path / "w.safetensors", tmp_path / "m.onnx"
-    save_weights(model, weights, bits)
+    save_weights(model, weights, eight_from)
     model.load_state_dict(read(weights))
     photos = torch.rand(2, 3, 8, 8)
     to_onnx(model, {"photos": photos}, ["out"], {}, file, weights)
     with torch.no_grad():
         np.testing.assert_allclose(_answer(file, photos), model(photos), rtol=1e-4, atol=1e-5)
     assert file.stat().st_size < 0.5 * weights.stat().st_size  # the numbers are not in it
-    assert weights.stat().st_size < (20_500 if bits == 8 else 40_000)
+    assert weights.stat().st_size < (20_500 if eight_from == LARGE else 40_000)
 
 
 def test_numbers_that_differ_from_the_file_are_written_into_the_model(tmp_path: Path) -> None:
