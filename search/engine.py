@@ -8,7 +8,7 @@ from typing import NamedTuple
 from attributes.labels import Box
 from attributes.vocabulary import Vocabulary
 from detection.detector import Detector
-from detection.guidance import Found, Origin, Region, choose, shown
+from detection.guidance import Found, Origin, Region, choose, is_scene, shown
 from recognition.images import Pixels, full_box
 from recognition.looks import Look, Looks
 from recognition.recognizer import Reading, Recognizer
@@ -17,12 +17,6 @@ from search.index import Index
 from search.query import Answer, Explanation, Query
 from search.ranking import Preference
 from search.where import Where
-
-# Confidence from which the category read from the whole photo is looked for. Right are then 0.70 of 80 single garments and 0.80
-# of 80 street photos of val; without the reading it was 0.53 and 0.68 (measured with larger crops).
-SURE = 0.95
-
-LEAST_SHARE = 0.05  # of the photo that a garment must cover to be what the photo is about; 0.1 is worse on streets
 
 
 class BadBox(ValueError):
@@ -77,8 +71,7 @@ class Engine:
         garments = [] if box is not None and only_region else self.detector.find(photo, looks=looks)
         offered = shown(garments)
         clock.lap("detect")
-        guide = category if category or box else self._guide(looks, offered)
-        region = _drawn(photo, box, category) if box else choose(garments, guide, self.vocabulary)
+        region = _drawn(photo, box, category) if box else self._chosen(looks, garments, category)
         look = looks.best(region.box)
         reading = self.recognizer.read(look, category)
         clock.lap("describe")
@@ -88,16 +81,16 @@ class Engine:
         wishes = tuple(Preference(ids[r.group, r.value], r.confidence) for r in reading.read)
         return Seen(tuple(offered), region, look, reading, features, wishes, clock.laps)
 
-    def _guide(self, looks: Looks, offered: Sequence[Found]) -> str | None:
-        """Option 1's category: what the whole photo reads as, where that is sure or was found; else none.
+    def _chosen(self, looks: Looks, garments: Sequence[Found], category: str | None) -> Region:
+        """The region for a category; without one, the most prominent of a scene, else what the photo reads as.
 
         The detector knows street photos and sees bags in a photo of nothing but a pair of shorts; the recognizer knows
-        single garments and not streets.
+        single garments and not streets. Of val, 0.76 of 480 single garments and 0.82 of 100 street photos are read right in the
+        region chosen so; following the reading of the whole photo wherever it was sure or found gave 0.71 and 0.76.
         """
-        read = self.recognizer.category(looks.glances([None])[0])
-        was_found = any(g.category == read.value for g in offered)
-        has_large = any(g.box.area >= LEAST_SHARE * full_box(looks.photo).area for g in offered)
-        return read.value if was_found or not has_large or read.confidence >= SURE else None
+        if category is None and shown(garments) and not is_scene(garments):
+            category = self.recognizer.category(looks.glances([None])[0]).value
+        return choose(garments, category, self.vocabulary)
 
     def search(self, seen: Seen, where: Where, page: Page) -> Answer:
         """Return the products nearest to what was seen, among those that match `where`."""

@@ -4,7 +4,7 @@ import pytest
 
 from attributes.labels import Box
 from attributes.vocabulary import Vocabulary
-from detection.guidance import GUIDED, SHOWN, Found, Origin, choose, rejected_unless, shown
+from detection.guidance import GUIDED, SHOWN, Found, Origin, choose, is_scene, rejected_unless, shown
 
 COAT = Found("coat", 0.9, Box(10, 10, 50, 90))
 DRESS = Found("dress", 0.6, Box(15, 20, 45, 95))
@@ -21,6 +21,20 @@ def test_a_guide_needs_less_evidence_than_a_garment_that_is_offered(vocabulary: 
     assert GUIDED < SHOES.score < SHOWN
     assert choose(FOUND, "shoes", vocabulary).box == SHOES.box
     assert SHOES not in shown(FOUND)
+
+
+def test_a_photo_with_several_kinds_of_garments_is_a_scene() -> None:
+    assert is_scene(FOUND)
+    assert not is_scene([COAT, SHOES])
+    assert not is_scene([COAT, Found("coat", 0.8, Box(60, 10, 90, 90))])
+    assert not is_scene([])
+
+
+def test_in_a_photo_that_is_no_scene_a_guide_needs_as_much_evidence_as_what_is_offered(vocabulary: Vocabulary) -> None:
+    leg = Found("pants", 0.4, Box(10, 40, 20, 99))
+    assert choose([COAT, leg], "pants", vocabulary).origin is Origin.WHOLE
+    assert choose([COAT, DRESS, leg], "pants", vocabulary).box == leg.box
+    assert choose([COAT, leg], "coat", vocabulary).box == COAT.box
 
 
 def test_a_guide_that_is_not_there_falls_back_to_the_best_related_box(vocabulary: Vocabulary) -> None:
