@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from attributes.labels import Box
 from attributes.vocabulary import Vocabulary
-from detection.guidance import Origin
+from detection.guidance import Origin, is_scene
 from search.engine import Seen
 from search.query import Why
 from webapp.catalog.labels import SaidLabel
@@ -146,6 +146,8 @@ def _notice(seen: Seen, address: Address, vocabulary: Vocabulary) -> str:
         return ""
     if seen.region.origin is Origin.RELATED:
         return f"No {address.category} stands out in this photo, so we looked at the {seen.region.category}."
+    if not is_scene(seen.garments):
+        return ""  # a photo of one garment is looked at as a whole anyway
     return f"No {address.category} stands out in this photo, so we looked at all of it."
 
 
@@ -181,11 +183,12 @@ def _spoken(expression: str) -> str:
 
 
 def _outlines(seen: Seen, address: Address, photo: ShopperPhoto) -> list[Outline]:
-    """The garments found, and the frame drawn where that is none of them."""
+    """The garments found, and the region looked at where that is none of them: drawn, or too faint to be offered."""
     region = seen.region.box
     outlines = [_outline(g.category, g.box, region, address, photo) for g in seen.garments]
     if region is not None and not any(o.on for o in outlines):
-        outlines.append(_outline("your frame", region, region, address, photo))
+        drawn = seen.region.origin is Origin.DRAWN
+        outlines.append(_outline("your frame" if drawn else seen.region.category or "", region, region, address, photo))
     return outlines
 
 
