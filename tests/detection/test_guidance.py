@@ -65,6 +65,11 @@ def test_a_garment_that_two_classes_claim_is_offered_once() -> None:
     assert shown([COAT, twin, DRESS]) == [COAT, DRESS]
 
 
+def test_a_garment_that_is_found_twice_is_offered_once() -> None:
+    lapel, other_coat = Found("coat", 0.6, Box(10, 10, 40, 40)), Found("coat", 0.6, Box(60, 10, 99, 90))
+    assert shown([COAT, lapel, DRESS, other_coat]) == [COAT, DRESS, other_coat]
+
+
 @pytest.mark.parametrize("found", [[], [SHOES]])
 def test_nothing_found_is_no_harm(vocabulary: Vocabulary, found: list[Found]) -> None:
     assert choose(found, "coat", vocabulary).origin is Origin.WHOLE
