@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attributes.labels import BadDataFolder, Garment, read_garments
-from attributes.report import fail, positive
+from attributes.report import fail, positive, progress
 from attributes.vocabulary import load_vocabulary
 from recognition.cards import Card, WeightsMismatch, read_card, write_card
 from recognition.checkpoints import load_weights, publish_weights
@@ -31,6 +31,7 @@ from recognition.weight_files import NEVER
 
 SEEN = list(Seen._fields)  # names of the encoder's outputs
 SMALL_SIDE = 144  # of crops glanced at; of 128, 144, 160 best for what the shop picks in 160 photos of val
+N_ESTIMATION = 2048  # training crops that batch norms are estimated over
 N_CALIBRATION = 256  # training crops that the ranges of the 8-bit encoder are taken from
 
 
@@ -79,6 +80,32 @@ def _export_encoder(model: RecognitionModel, side: int, file: Path, weights: Pat
     named = {name: {0: "batch"} for name in ("places", *SEEN)} | {"photos": {0: "batch", 2: "height", 3: "width"}}
     inputs = {"photos": torch.zeros(1, 3, side, side), "places": torch.zeros(1, N_PLACE)}
     to_onnx(_Encoder(model), inputs, SEEN, named, file, weights)
+
+
+def estimate_norms(model: RecognitionModel, garments: Sequence[Garment], side: int) -> None:
+    """Take means and variances of every batch norm anew, over unchanged crops of `garments` as they are served.
+
+    Averaged weights never saw a batch (Izmailov et al. 2018, section 3.2), and training photos are mixed and covered:
+    ResCeption's loss on val fell from 12.21 to 12.03 by it.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    crops, readable = squared_crops(garments, side)
+    places = torch.from_numpy(places_of([garments[i] for i in readable]))
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+        norm.train()
+    starts = range(0, len(crops), 64)
+    with torch.no_grad():
+        for i in progress(starts, len(starts), "batch norms"):
+            model.see(torch.from_numpy(normalize(crops[i : i + 64])), places[i : i + 64])
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
 
 
 def export_in_8_bits(model: RecognitionModel, card: Card, garments: Sequence[Garment]) -> None:
@@ -133,6 +160,7 @@ def main() -> None:
     numbers = {"side": arguments.side, "small_side": arguments.small_side, "n_hidden": DecoderSize.n_hidden}
     card = Card(arguments.out / f"{arguments.name}.toml", said, numbers, {})
     used = [g for g in training if not held_out(g)]
+    estimate_norms(model, used[:: max(1, len(used) // N_ESTIMATION)], arguments.side)
     with TemporaryDirectory(dir=arguments.out) as aside:  # what serves stays as it is until everything is ready
         card = replace(card, file=Path(aside) / card.file.name)
         card = export(model, card, arguments.eight_from)

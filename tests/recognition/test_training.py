@@ -14,6 +14,7 @@ from PIL import Image
 from attributes.labels import read_garments
 from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary
+from recognition.backbones import Tiny
 from recognition.cards import Card, WeightsMismatch, write_card
 from recognition.checkpoints import load_weights
 from recognition.choosing import better, calibrated, choose_biases, free_f1, thresholds
@@ -22,9 +23,9 @@ from recognition.decoder import State
 from recognition.decoding import Memory
 from recognition.distillation import Teachers
 from recognition.evaluate import figures, judge
-from recognition.export import export, export_in_8_bits
+from recognition.export import estimate_norms, export, export_in_8_bits
 from recognition.failures import confident_mistakes, confusions, write_report
-from recognition.images import open_photo
+from recognition.images import normalize, open_photo
 from recognition.learner import Learner
 from recognition.model import Mix, RecognitionModel
 from recognition.optimization import Diverged, make_optimizer, optimize, rate_at
@@ -180,6 +181,24 @@ def test_biases_only_ever_raise_f1(recognizer: Recognizer, drawn: Path, vocabula
     for group in vocabulary.groups:
         assert len({biases[group, value] for value in vocabulary.values(group)}) == 1
     assert all(biases["category", value] == 0 for value in vocabulary.category_names)
+
+
+def test_batch_norms_are_estimated_over_crops_as_they_are_served(drawn: Path, vocabulary: Vocabulary) -> None:
+    garments = read_garments(drawn, vocabulary, "train")[:128]  # two whole batches, so that their mean is that of all
+    torch.manual_seed(3)
+    model = RecognitionModel(vocabulary, "tiny")
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    estimate_norms(model, garments, SIDE)
+    assert isinstance(model.encoder, Tiny)
+    crops, _ = squared_crops(garments, SIDE)
+    with torch.no_grad():
+        maps = model.encoder.first[0](torch.from_numpy(normalize(crops)))
+    norm = model.encoder.first[1]
+    torch.testing.assert_close(norm.running_mean, maps.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
+    assert not model.training
+    assert norm.momentum == 0.1
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]) or ".running_" in name or "num_batches" in name
 
 
 def test_eight_bits_read_nearly_as_thirty_two(
