@@ -3,7 +3,6 @@
 python -m detection.export --data DIR --run NAME [--name NAME]
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +11,13 @@ import torch
 from torchvision.models.detection import FasterRCNN
 
 from attributes.labels import BadDataFolder, read_boxes
-from attributes.report import fail, flat, positive
+from attributes.report import fail, flat
 from attributes.vocabulary import load_vocabulary
 from detection.detector import SERVED, WEIGHTS, Detector
 from detection.evaluate import judge
 from detection.faster_rcnn import SIDE, ExportedDetector, make_faster_rcnn
 from recognition.cards import Card, WeightsMismatch, write_card
-from recognition.checkpoints import load_weights, publish_weights
+from recognition.checkpoints import export_arguments, load_weights, publish_weights
 from recognition.images import BadImage
 from recognition.onnx_export import to_onnx
 from recognition.recognizer import Recognizer
@@ -43,21 +42,7 @@ def export(detector: FasterRCNN, card: Card, eight_from: int = NEVER) -> Card:
 
 def main() -> None:
     """Read the command line and export a run's weights."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="data folder; its val photos give the figures")
-    parser.add_argument("--run", required=True, help="name of the training run under --runs")
-    parser.add_argument("--runs", type=Path, default=Path("var/runs"))
-    parser.add_argument("--name", default=SERVED, help="name that the weights get")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument(
-        "--eight-from",
-        type=positive,
-        default=NEVER,
-        metavar="N",
-        help="store tensors of N numbers or more in 8 bits (none)",
-    )
-    parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
-    arguments = parser.parse_args()
+    arguments = export_arguments(__doc__ or "", SERVED, WEIGHTS).parse_args()
     vocabulary = load_vocabulary()
     words = {"vocabulary": vocabulary.fingerprint, **dict(word.split("=", 1) for word in arguments.told)}
     card = Card(arguments.out / f"{arguments.name}.toml", words, {"side": SIDE}, {})

@@ -3,6 +3,7 @@
 Every file is written aside, synced and renamed, so that a crash leaves the last good one.
 """
 
+import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from attributes.report import Figure
+from attributes.report import Figure, positive
 from attributes.vocabulary import Vocabulary
 from recognition.cards import Card, WeightsMismatch, fingerprint, read_card
 from recognition.weight_files import NEVER, read, stored
@@ -60,6 +61,22 @@ def save_weights(model: nn.Module, file: Path, eight_from: int = NEVER) -> None:
     """Write a model's parameters as float16 safetensors, those of `eight_from` numbers or more in 8 bits. Raises NotSaved."""
     with _aside(file) as opened:
         opened.write(save(stored(model.state_dict(), eight_from)))
+
+
+def export_arguments(description: str, name: str, out: Path) -> argparse.ArgumentParser:
+    """The arguments of whatever exports a training run.  name: that the weights get; out: the folder they go to."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True, help="data folder; its split val chooses and judges")
+    parser.add_argument("--run", required=True, help="name of the training run under --runs")
+    parser.add_argument("--runs", type=Path, default=Path("var/runs"))
+    parser.add_argument("--name", default=name, help="name that the weights get")
+    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument(
+        "--eight-from", type=positive, default=NEVER, metavar="N",
+        help="store tensors of N numbers or more in 8 bits (none)",
+    )  # fmt: skip
+    parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
+    return parser
 
 
 def publish_weights(model: nn.Module, card: Card, eight_from: int = NEVER) -> Card:

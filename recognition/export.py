@@ -3,7 +3,6 @@
 python -m recognition.export --data DIR --run NAME [--name NAME]
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from attributes.labels import BadDataFolder, Garment, read_garments
 from attributes.report import fail, positive, progress
 from attributes.vocabulary import load_vocabulary
 from recognition.cards import Card, WeightsMismatch, read_card, write_card
-from recognition.checkpoints import load_weights, publish_weights
+from recognition.checkpoints import export_arguments, load_weights, publish_weights
 from recognition.choosing import better, calibrated, choose, choose_biases, thresholds
 from recognition.dataset import held_out, places_of, squared_crops
 from recognition.decoder import DecoderSize, State
@@ -123,25 +122,12 @@ def export_in_8_bits(model: RecognitionModel, card: Card, garments: Sequence[Gar
 
 def main() -> None:
     """Read the command line, export a run's best weights, choose decoding on val, calibrate, write the card."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", required=True, help="name of the training run under --runs")
-    parser.add_argument("--runs", type=Path, default=Path("var/runs"))
-    parser.add_argument("--name", default=SERVED, help="name that the weights get")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser = export_arguments(__doc__ or "", SERVED, WEIGHTS)
     parser.add_argument("--side", type=positive, default=192, help="side of the squared crop when served")
     parser.add_argument(
         "--small-side", type=positive, default=SMALL_SIDE, help="side of a crop that is only glanced at"
     )
-    parser.add_argument(
-        "--eight-from",
-        type=positive,
-        default=NEVER,
-        metavar="N",
-        help="store tensors of N numbers or more in 8 bits (none)",
-    )
     parser.add_argument("--int8", action="store_true", help="write the encoder in 8 bits too")
-    parser.add_argument("--told", nargs="*", default=[], metavar="KEY=TEXT", help="words for the card")
     parser.add_argument(
         "--replace-better", action="store_true", help="replace weights of this name that are better on val"
     )
