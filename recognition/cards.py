@@ -65,7 +65,7 @@ def read_card(file: Path) -> Card:
         with file.open("rb") as opened:
             read = tomllib.load(opened)
     except FileNotFoundError as wrong:
-        raise WeightsMismatch(f"no weights called {file.stem!r}: {file.name} is not there") from wrong
+        raise WeightsMismatch(f"no weights called {file.stem!r}: {file} is not there") from wrong
     except tomllib.TOMLDecodeError as wrong:
         raise WeightsMismatch(f"{file.name} is damaged: {wrong}") from wrong
     return Card(
