@@ -65,7 +65,7 @@ def make_optimizer(
         for decay, decays in ((weight_decay, True), (0.0, False)):
             chosen = [p for p in model.parameters() if (id(p) in inside) == is_encoder and (p.ndim > 1) == decays]
             groups.append({"params": chosen, "lr": peak, "peak": peak, "weight_decay": decay})
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=True)
 
 
 def optimize(model: nn.Module, optimizer: torch.optim.AdamW, loss: Tensor, share: float, clip: float) -> None:
