@@ -34,6 +34,10 @@ class Box(NamedTuple):
         union = self.area + other.area - shared
         return shared / union if union > 0 else 0.0
 
+    def text(self, digits: int = 1) -> str:
+        """x0,y0,x1,y1 as people and addresses write it, rounded to `digits` after the point."""
+        return ",".join(f"{c:.{digits}f}" for c in self)
+
 
 @dataclass(frozen=True)
 class Labels:

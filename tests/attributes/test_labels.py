@@ -36,6 +36,12 @@ def test_a_bad_row_is_named_by_file_and_line(vocabulary: Vocabulary, tmp_path: P
         read_garments(folder(tmp_path, HEADER + row + "\n"), vocabulary)
 
 
+def test_a_box_is_written_as_it_is_read() -> None:
+    box = Box(1.25, 20, 300.04, 4e3)
+    assert (box.text(), box.text(0)) == ("1.2,20.0,300.0,4000.0", "1,20,300,4000")
+    assert Box(*(float(c) for c in box.text(2).split(","))) == box
+
+
 def test_a_missing_file_column_or_split_is_said(vocabulary: Vocabulary, tmp_path: Path) -> None:
     with pytest.raises(BadDataFolder, match="is not there"):
         read_garments(tmp_path, vocabulary)

@@ -275,6 +275,19 @@ def test_describe_and_find_print_and_write(shop: None, tmp_path: Path, capsys: p
     assert found["total"] == 2
 
 
+def test_find_tells_the_region_as_it_is_given_and_the_products(
+    shop: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from django.core.management import call_command
+
+    photo = tmp_path / "p.jpg"
+    photo.write_bytes(garment_photo(3, "dress"))
+    call_command("find", str(photo), "--box", "10,20,120,140")
+    told = capsys.readouterr().out
+    assert "region: 10,20,120,140 (drawn)\n" in told
+    assert told.endswith(f"{N_PRODUCTS} products match\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["describe", "nowhere.jpg"], ["describe", "{photo}", "--category", "sock"], ["find", "{photo}", "--where", "colour=mauve"],

@@ -49,7 +49,7 @@ def _from_folder(vocabulary: Vocabulary, data: Path, limit: int | None) -> tuple
 
 
 def _product(vocabulary: Vocabulary, garment: Garment) -> NewProduct:
-    box = ",".join(f"{c:g}" for c in garment.box) if garment.box else ""
+    box = garment.box.text() if garment.box else ""
     price = _price(vocabulary, garment.labels.category, garment.id)
     return NewProduct(
         garment.id, garment.title, garment.photo.read_bytes(), price=price, box=box,

@@ -165,7 +165,7 @@ def look_at(product: Product) -> None:
     guide = _guide(product)
     seen = engine.see(photo, guide, given, only_region=True)
     region = seen.region.box
-    product.seen_box = ",".join(f"{c:.1f}" for c in region) if region is not None else ""
+    product.seen_box = region.text() if region is not None else ""
     product.code, product.colour = seen.features.code.tobytes(), seen.features.colour.tobytes()
     product.tile = write_tile(product, photo, product.region)
     product.seen_with, product.problem = engine.extractor.name, ""

@@ -195,7 +195,7 @@ def _outlines(seen: Seen, address: Address, photo: ShopperPhoto) -> list[Outline
 def _outline(text: str, box: Box, region: Box | None, address: Address, photo: ShopperPhoto) -> Outline:
     x0, y0, x1, y1 = box
     return Outline(
-        text, address.looking_at(",".join(f"{c:.0f}" for c in box)),
+        text, address.looking_at(box.text(0)),
         round(100 * x0 / photo.width), round(100 * y0 / photo.height),
         max(1, round(100 * (x1 - x0) / photo.width)), max(1, round(100 * (y1 - y0) / photo.height)),
         region is not None and box.iou(region) > SAME_REGION,
@@ -204,7 +204,7 @@ def _outline(text: str, box: Box, region: Box | None, address: Address, photo: S
 
 def _region(seen: Seen, photo: ShopperPhoto) -> str:
     box = seen.region.box
-    return ",".join(f"{c:.0f}" for c in box) if box else f"0,0,{photo.width},{photo.height}"
+    return box.text(0) if box else f"0,0,{photo.width},{photo.height}"
 
 
 def _facets(found: Found, address: Address, vocabulary: Vocabulary) -> list[Facet]:

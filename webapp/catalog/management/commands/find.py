@@ -50,9 +50,8 @@ class Command(BaseCommand):
         titles = dict(Product.objects.filter(sku__in=[h.sku for h in answer.hits]).values_list("sku", "title"))
         read = ", ".join(r.value for r in seen.reading.read)
         if not options["json"]:
-            self.stdout.write(
-                f"read: {read}\nregion: {seen.region.origin.value} {seen.region.box or 'the whole photo'}"
-            )
+            region = seen.region.box.text(0) if seen.region.box else "the whole photo"
+            self.stdout.write(f"read: {read}\nregion: {region} ({seen.region.origin.value})")
             for hit in answer.hits:
                 self.stdout.write(f"{hit.distance:.4f}  {hit.sku}  {titles.get(hit.sku, '')}")
             self.stdout.write(f"{answer.total} products match")
