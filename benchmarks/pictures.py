@@ -1,4 +1,4 @@
-"""Draw what benchmarks.search measured: python -m benchmarks.pictures FILE.json ... --out docs/pictures."""
+"""Draw what benchmarks.search or benchmarks.shortcuts measured: python -m benchmarks.pictures FILE.json ... --out FOLDER."""
 
 import argparse
 import json
@@ -19,7 +19,8 @@ NAMES = {
     "faiss_ivf": "FAISS IVF (approximate)",
     "faiss_hnsw": "FAISS HNSW (approximate)", "usearch_exact": "usearch exact", "numpy": "numpy", "duckdb": "DuckDB",
 }  # fmt: skip
-Figures = Mapping[str, Any]  # one JSON of benchmarks.search
+ARMS = {"plain": "#5f6b7a", "shortcuts": "#b3261e", "widened": "#2f6f4f"}
+Figures = Mapping[str, Any]  # one JSON of benchmarks.search or benchmarks.shortcuts
 
 
 def latency_by_selectivity(figures: Figures, out: Path) -> None:
@@ -60,6 +61,24 @@ def growth(every: Sequence[Figures], out: Path) -> None:
     _save(out / "growth.svg")
 
 
+def learning(figures: Figures, out: Path) -> None:
+    """Validation loss over epochs of plain Inception, the same with shortcuts, and plain widened; a thin line a seed."""
+    axes = _axes(
+        f"Inception-v3 at {figures['width']:g} of its width, {figures['side']} pixels, {len(figures['seeds'])} seeds",
+        "epoch",
+        "validation loss, nats",
+    )
+    epochs = range(1, figures["epochs"] + 1)
+    for arm, colour in ARMS.items():
+        curves = figures["arms"][arm]["curves"]
+        axes.plot(epochs, [sum(at) / len(at) for at in zip(*curves, strict=True)], color=colour, linewidth=2, label=arm)
+        for curve in curves:
+            axes.plot(epochs, curve, color=colour, linewidth=0.6, alpha=0.6)
+    axes.axhline(figures["goal"], linestyle=":", color=INK, linewidth=1)
+    axes.legend(frameon=False, fontsize=8)
+    _save(out / "shortcuts.svg")
+
+
 def _axes(title: str, x: str, y: str) -> Any:
     _, axes = plt.subplots(figsize=(8, 4.2), facecolor=PAPER)
     axes.set_title(title, fontsize=10, color=INK)
@@ -77,14 +96,17 @@ def _save(file: Path) -> None:
 
 
 def main() -> None:
-    """Draw all pictures; the first file is the one whose latencies are drawn."""
+    """Draw all pictures; of searches, the first file is the one whose latencies are drawn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
     given = parser.parse_args()
     every = [json.loads(file.read_text()) for file in given.files]
-    latency_by_selectivity(every[0], given.out)
-    growth(every, given.out)
+    for study in (f for f in every if "arms" in f):
+        learning(study, given.out)
+    if searches := [f for f in every if "arms" not in f]:
+        latency_by_selectivity(searches[0], given.out)
+        growth(searches, given.out)
 
 
 if __name__ == "__main__":

@@ -100,13 +100,21 @@ def curve(run: Path) -> list[float]:
     return [float(json.loads(line)["val"]) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
+def epochs_to(goal: float, losses: Sequence[float]) -> float:
+    """After how many epochs a curve falls to `goal`, straight between two epochs; one more than it has where it does not."""
+    for i, loss in enumerate(losses):
+        if loss <= goal:
+            return i + (losses[i - 1] - goal) / (losses[i - 1] - loss) if i else 1.0
+    return len(losses) + 1.0
+
+
 def summary(curves: Sequence[Sequence[float]], plain: Sequence[Sequence[float]], goal: float) -> dict[str, Figure]:
     """What an arm reached on every seed, and its paired differences to plain."""
     figures: dict[str, Figure] = {}
     for name, measure in (
         ("best", min),
         ("area", lambda c: float(np.mean(c))),
-        ("epochs_to_goal", lambda c: next((i + 1 for i, loss in enumerate(c) if loss <= goal), len(c) + 1)),
+        ("epochs_to_goal", partial(epochs_to, goal)),
     ):
         values, reference = (np.array([float(measure(c)) for c in many]) for many in (curves, plain))
         difference = values - reference

@@ -14,6 +14,7 @@ from benchmarks.shortcuts import (
     RATES,
     Trial,
     _common,
+    epochs_to,
     equal_width,
     make_arm,
     multiplications,
@@ -66,7 +67,14 @@ def test_differences_are_paired_over_seeds() -> None:
     assert isinstance(best, dict)
     assert best["difference"] == pytest.approx(-0.5)
     np.testing.assert_allclose(best["interval"], [-0.5, -0.5])
-    assert summary(plain, plain, 7.0)["epochs_to_goal"]["mean"] == pytest.approx((3 + 2 + 2) / 3)  # type: ignore[index,call-overload]
+    assert summary(plain, plain, 7.0)["epochs_to_goal"]["mean"] == pytest.approx((3 + 2 + 1.5) / 3)  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize(
+    ("losses", "epochs"), [([9, 8, 7], 2.5), ([7, 6], 1), ([9, 7.5, 6.5], 2), ([9, 8], 3), ([9, 7, 8, 6], 1.75)]
+)
+def test_the_way_to_the_goal_is_measured_between_epochs(losses: list[float], epochs: float) -> None:
+    assert epochs_to(7.5, losses) == pytest.approx(epochs)
 
 
 def test_scaling_keeps_every_kernel(tmp_path: Path) -> None:
