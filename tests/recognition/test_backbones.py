@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from attributes.vocabulary import Vocabulary
-from recognition.backbones import ENCODERS, MobileNetV2, PadLikeTensorFlow, make_encoder
+from recognition.backbones import ENCODERS, MobileNetV2, PadLikeTensorFlow, StrideTwo, make_encoder
 from recognition.cards import MissingWeights
 from recognition.dataset import lit
 from recognition.heads import HeadLayout
@@ -78,3 +78,25 @@ def test_light_changes_stay_in_range_and_differ_per_photo() -> None:
     photos = torch.tensor([-1.0, 0, 1])[:, None, None, None].expand(3, 3, 4, 4)
     changed = lit(photos, torch.tensor([0.2, -0.1, 0.3]), torch.tensor([0.1, 0.1, 0.1]))
     assert changed[:, 0, 0, 0].tolist() == pytest.approx([-0.9, -0.1, 1.0])
+
+
+def test_strided_depthwise_convolutions_learn_in_float32_and_answer_in_the_type_asked() -> None:
+    torch.manual_seed(0)
+    ours = StrideTwo(6, 6, 3, 2, groups=6)
+    plain = torch.nn.Conv2d(6, 6, 3, 2, groups=6)
+    plain.load_state_dict(ours.state_dict())
+    maps = torch.rand(2, 6, 9, 9).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = ours(maps)
+    assert out.dtype == torch.bfloat16
+    up = torch.rand(2, 6, 4, 4).bfloat16()
+    out.backward(up)
+    plain(maps.float()).backward(up.float())
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad, rtol=1e-5, atol=1e-6)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(ours(maps), plain(maps))
+
+
+def test_all_strided_depthwise_convolutions_of_mobilenet_are_of_that_kind() -> None:
+    found = [m for m in MobileNetV2().modules() if isinstance(m, torch.nn.Conv2d) and m.stride == (2, 2)]
+    assert [isinstance(m, StrideTwo) for m in found] == [False, True, True, True, True]
