@@ -39,12 +39,15 @@ def train_epoch(
 ) -> float:
     """One pass over the photos; returns the mean loss. Raises Diverged."""
     detector.train()
+    device = next(detector.parameters()).device
     n_batches = max(1, len(scenes) // recipe.batch)
     total, started = 0.0, time.monotonic()
     batches = training_batches(scenes, recipe.batch, recipe.side, SceneChanges(), recipe.seed + epoch)
     for i, (photos, targets) in enumerate(batches):
         with bf16():
-            losses = detector(photos, targets)
+            losses = detector(
+                [photo.to(device) for photo in photos], [{k: v.to(device) for k, v in t.items()} for t in targets]
+            )
         loss = torch.stack([part.float() for part in losses.values()]).sum()
         share = rate_at(epoch * n_batches + i, recipe.epochs * n_batches, recipe.warm_up)
         optimize(detector, optimizer, loss, share, recipe.clip)
@@ -103,7 +106,8 @@ def main() -> None:
         fail(str(wrong))
     recipe = DetectionRecipe(epochs=arguments.epochs, seed=arguments.seed)
     scenes = load_scenes(photos, vocabulary, int(recipe.side * 1.2))
-    train(detector.to(memory_format=torch.channels_last), scenes, recipe, arguments.runs / arguments.name)
+    detector = detector.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
+    train(detector, scenes, recipe, arguments.runs / arguments.name)
     print(f"export it with python -m detection.export --run {arguments.name}")
 
 

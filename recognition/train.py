@@ -28,7 +28,7 @@ from recognition.checkpoints import NotSaved, load_checkpoint, load_weights, log
 from recognition.dataset import Augmentation, Batches, held_out, squared_crops
 from recognition.distillation import Teachers
 from recognition.learner import Learner
-from recognition.model import Batch, Mix, RecognitionModel
+from recognition.model import Mix, RecognitionModel
 from recognition.optimization import (
     Diverged,
     bf16,
@@ -136,9 +136,9 @@ class Training:
         together: nn.Module = DistributedDataParallel(self.learner) if self.workers.n > 1 else self.learner
         order = batches.order(recipe.batch, seed)
         total, n_done, started = 0.0, 0, time.monotonic()
-        for i, everyone in enumerate(order):
-            at = self.workers.share(everyone)
-            batch: Batch = self.workers.moved(batches.training(at, side, recipe.changes, seed))
+        shares = [self.workers.share(everyone) for everyone in order]
+        drawn = self.workers.learned_from(shares, lambda at: batches.training(at, side, recipe.changes, seed))
+        for i, (at, batch) in enumerate(zip(shares, drawn, strict=True)):
             mix = recipe.mix(epoch, i, len(at))
             with bf16():
                 taught = self.teachers.teach(batch, mix) if self.teachers else None

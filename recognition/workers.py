@@ -1,7 +1,8 @@
 """The processes that train one model together, as torchrun starts them; one alone without it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,6 +48,12 @@ class Workers:
         photos, places = (x.to(self.device, non_blocking=True) for x in (batch.photos, batch.places))
         return Batch(photos, places, targets)
 
+    def learned_from(self, shares: Sequence[list[int]], make: Callable[[list[int]], Batch]) -> Iterator[Batch]:
+        """The batch of each share, on this process's device; beside a GPU the next is made while one is learned from."""
+        on_cpu = self.device.type == "cpu"  # which has no hand free
+        for batch in map(make, shares) if on_cpu else one_ahead(make, shares):
+            yield self.moved(batch)
+
     def mean(self, value: float) -> float:
         """The mean of a number over all processes."""
         if self.n == 1:
@@ -73,3 +80,13 @@ class Workers:
         """Close the connections."""
         if self.n > 1:
             distributed.destroy_process_group()
+
+
+def one_ahead(make: Callable[[list[int]], Batch], shares: Sequence[list[int]]) -> Iterator[Batch]:
+    """As `map`, with the next result in the making while one is used."""
+    with ThreadPoolExecutor(1) as hand:
+        coming = [hand.submit(make, share) for share in shares[:1]]
+        for i in range(len(shares)):
+            made = coming.pop().result()
+            coming = [hand.submit(make, share) for share in shares[i + 1 : i + 2]]
+            yield made

@@ -15,7 +15,7 @@ from attributes.labels import read_garments
 from attributes.sequence import Grammar
 from attributes.vocabulary import Vocabulary
 from recognition.backbones import Tiny
-from recognition.cards import Card, WeightsMismatch, write_card
+from recognition.cards import Card, WeightsMismatch, read_card, write_card
 from recognition.checkpoints import load_weights
 from recognition.choosing import better, calibrated, choose_biases, free_f1, thresholds
 from recognition.dataset import Augmentation, Batches, squared_crops
@@ -58,17 +58,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, ba
     run = tmp_path_factory.mktemp("run")
     torch.manual_seed(0)
     train(RecognitionModel(vocabulary, "tiny"), batches[0], batches[1], RECIPE, run)
+    write_card(Card(
+        run / "best.toml", {"vocabulary": vocabulary.fingerprint, "encoder": "tiny"},
+        {"side": SIDE, "n_hidden": 384, "beam": 2, "heads_weight": 0.5}, {},
+    ))  # fmt: skip
     return run
 
 
 @pytest.fixture(scope="module")
 def recognizer(trained: Path, drawn: Path, vocabulary: Vocabulary) -> Recognizer:
-    card = Card(
-        trained / "tiny.toml", {"vocabulary": vocabulary.fingerprint, "encoder": "tiny"},
-        {"side": SIDE, "n_hidden": 384, "beam": 2, "heads_weight": 0.5}, {},
-    )  # fmt: skip
+    card = replace(read_card(trained / "best.toml"), file=trained / "tiny.toml")
     model = RecognitionModel(vocabulary, "tiny")
-    write_card(replace(card, file=trained / "best.toml"))
     load_weights(model, trained / "best.safetensors", vocabulary)
     export(model, card)
     garments = read_garments(drawn, vocabulary, "train")[::6]
