@@ -259,18 +259,8 @@ def test_describe_and_find_print_and_write(shop: None, tmp_path: Path, capsys: p
     photo.write_bytes(garment_photo(3, "dress"))
     call_command("describe", str(photo), "--category", "dress", "--json", str(tmp_path / "d.json"))
     assert json.loads((tmp_path / "d.json").read_text())["category"] == "dress"
-    call_command(
-        "find",
-        str(photo),
-        "--category",
-        "dress",
-        "--where",
-        "price<=1000",
-        "--limit",
-        "3",
-        "--json",
-        str(tmp_path / "f.json"),
-    )
+    asked = ["--category", "dress", "--where", "price<=1000", "--limit", "3"]
+    call_command("find", str(photo), *asked, "--json", str(tmp_path / "f.json"))
     found = json.loads((tmp_path / "f.json").read_text())
     assert found["total"] == 2
 
